@@ -1,0 +1,37 @@
+# The developer's whole interface. Each target sets up what it needs in .venv.
+PYTHON ?= python3
+VENV := .venv
+IN := $(VENV)/bin
+
+.PHONY: chat test test-long format clean
+
+chat: $(VENV)/.ready
+	@$(IN)/sesame chat
+
+test: $(VENV)/.ready-to-test
+	$(IN)/ruff check .
+	$(IN)/ruff format --check .
+	$(IN)/mypy
+	$(IN)/lint-imports
+	$(IN)/pytest --cov --cov-report=term
+
+test-long: $(VENV)/.ready-to-test
+	$(IN)/pytest -m "long or not long"
+
+format: $(VENV)/.ready-to-test
+	$(IN)/ruff check --fix .
+	$(IN)/ruff format .
+
+clean:
+	rm -rf $(VENV)
+
+$(VENV)/.ready: pyproject.toml
+	@echo "Setting up (once, about a minute)..."
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Sésame needs Python 3.11 or newer.")'
+	@$(PYTHON) -m venv $(VENV)
+	@$(IN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/.ready-to-test: $(VENV)/.ready
+	@$(IN)/python -m pip install --quiet --disable-pip-version-check --editable ".[test]"
+	@touch $@

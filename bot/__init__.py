@@ -1,0 +1,1 @@
+"""Channels, senders, settings and the command line: where real parts are chosen."""

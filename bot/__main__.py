@@ -1,0 +1,127 @@
+"""The command `sesame` (also `python -m bot`)."""
+
+import asyncio
+import locale
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+
+import click
+
+import locales
+
+# Everything else is imported by the command that needs it: the first prompt comes in under a
+# second, and `--help` at once.
+
+
+def person_lang() -> str:
+    """French or English, by the machine's locale; French where it says neither."""
+    name = locale.setlocale(locale.LC_MESSAGES, "") if hasattr(locale, "LC_MESSAGES") else ""
+    return locales.guess(name) or "fr"
+
+
+def _(key: str) -> str:
+    return locales.say(key, person_lang())
+
+
+def fail(line: str) -> None:
+    """One clear line on standard error, and exit status 1."""
+    click.echo(f"sesame: {line}", err=True)
+    sys.exit(1)
+
+
+def run(work: Coroutine[Any, Any, int | None]) -> None:
+    """Run a command to its end; every error of ours is one line."""
+    from bot.settings import BadSetting
+    from storage.database import StorageError
+    from storage.vault import VaultError
+
+    try:
+        status = asyncio.run(work)
+    except (BadSetting, StorageError, VaultError) as error:
+        fail(str(error))
+    except KeyboardInterrupt:
+        sys.exit(130)
+    else:
+        sys.exit(status or 0)
+
+
+def settings() -> Any:
+    """The settings; a wrong one ends the program with one line."""
+    from bot.settings import BadSetting, read_settings
+
+    try:
+        return read_settings()
+    except BadSetting as error:
+        return fail(str(error))
+
+
+@click.group(help=_("cli.sesame"), context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """The group of all commands."""
+
+
+@main.command(help=_("cli.chat"))
+@click.option("--lang", type=click.Choice(locales.LANGUAGES), help=_("cli.option.lang"))
+def chat(lang: str | None) -> None:
+    """The conversation in the terminal."""
+    from bot.chat import chat as talk
+
+    run(talk(settings(), lang, person_lang()))
+
+
+@main.command(help=_("cli.serve"))
+def serve() -> None:
+    """The Telegram bot."""
+    from bot.serve import serve as listen
+
+    run(listen(settings()))
+
+
+@main.command("import", help=_("cli.import"))
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--uai", default="", help=_("cli.option.uai"))
+@click.option("--dry-run", is_flag=True, help=_("cli.option.dry_run"))
+@click.option("--json", "as_json", is_flag=True, help=_("cli.option.json"))
+@click.option("--details", type=click.Path(path_type=Path), help=_("cli.option.details"))
+def import_register(
+    files: tuple[Path, ...], uai: str, dry_run: bool, as_json: bool, details: Path | None
+) -> None:
+    """The school's export into the register."""
+    from bot.import_command import import_from_shell
+
+    run(
+        import_from_shell(
+            settings(), list(files), uai, dry_run, as_json, details, lang=person_lang()
+        )
+    )
+
+
+@main.command(help=_("cli.status"))
+@click.option("--json", "as_json", is_flag=True, help=_("cli.option.json"))
+def status(as_json: bool) -> None:
+    """Counts of everything."""
+    from bot.status import show_status
+
+    run(show_status(settings(), as_json, person_lang()))
+
+
+@main.command(help=_("cli.diagram"))
+def diagram() -> None:
+    """The conversation as a picture."""
+    from bot.diagram import diagram as draw
+
+    click.echo(draw(), nl=False)
+
+
+@main.command(help=_("cli.doctor"))
+def doctor() -> None:
+    """What is configured, reachable and missing."""
+    from bot.doctor import examine
+
+    run(examine(settings(), person_lang()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,138 @@
+"""The one place where real parts are chosen and put together."""
+
+import os
+import secrets
+import tempfile
+from collections.abc import AsyncIterator, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from bot.channel import Channel
+from bot.delivery import Delivery
+from bot.engine import Doors, Engine, Update
+from bot.rendering import Renderer
+from bot.settings import BadSetting, Settings
+from bot.sms import ConsoleSms, FileSms, SmsSender
+from flows.inputs import EraseFailed
+from flows.secret import Secret
+from storage.accounts import Accounts
+from storage.codes import Codes, six_digits
+from storage.conversations import Conversations
+from storage.database import Database, open_database
+from storage.outbox import Outbox
+from storage.register import Register
+from storage.vault import Vault
+
+
+def utc_now() -> datetime:
+    """The time of the machine, aware."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A running Sésame, without its channels' own loops."""
+
+    engine: Engine
+    delivery: Delivery
+    doors: Doors
+
+    async def take(self, update: Update) -> None:
+        """One turn, and all that it sends."""
+        await self.engine.take(update)
+        await self.delivery.settle()
+
+
+@asynccontextmanager
+async def run_service(
+    settings: Settings,
+    database: Database,
+    vault: Vault,
+    channels: Mapping[str, Channel],
+    sms: SmsSender,
+    clock: Callable[[], datetime] = utc_now,
+    make_code: Callable[[], str] = six_digits,
+) -> AsyncIterator[Service]:
+    """Everything that takes and answers updates, put together; stopped in order at the end."""
+    policy = settings.policy
+    accounts = Accounts(vault)
+    conversations = Conversations(vault)
+    doors = Doors(
+        database=database,
+        conversations=conversations,
+        register=Register(vault, policy, accounts),
+        codes=Codes(vault, policy, make_code),
+        accounts=accounts,
+        outbox=Outbox(vault),
+    )
+
+    async def erase_failed(chat: bytes) -> None:
+        address = await database.run(conversations.address(chat))
+        await engine.take(Update(address, EraseFailed()))
+
+    delivery = Delivery(database, conversations, doors.outbox, channels, sms, clock, erase_failed)
+    # Two hashes at a time: each takes a core and 19 MiB (RELIABILITY 5).
+    with ThreadPoolExecutor(2, "argon2") as executor:
+        engine = Engine(
+            doors,
+            policy,
+            Renderer(ZoneInfo(settings.timezone), settings.contact),
+            clock,
+            delivery.post,
+            executor,
+            settings.trust_shared_contact,
+        )
+        try:
+            yield Service(engine, delivery, doors)
+        finally:
+            await delivery.close()
+
+
+@asynccontextmanager
+async def open_storage(settings: Settings) -> AsyncIterator[tuple[Database, Vault]]:
+    """The database of the settings, and the vault that opens what is sealed in it."""
+    path = settings.database_path
+    async with open_database(path) as database:
+        yield database, Vault(secret_of(settings, path))
+
+
+def secret_of(settings: Settings, database: Path) -> Secret:
+    """SESAME_SECRET, or the one that was made beside the database on first run."""
+    if settings.secret is not None:
+        return Secret(settings.secret.get_secret_value())
+    path = database.with_name(f"{database.name}.secret")
+    if not path.exists():
+        _write_once(path, secrets.token_hex(32))
+    return Secret(path.read_text("ascii").strip())
+
+
+def _write_once(path: Path, text: str) -> None:
+    """Write a file that only its owner can read; the first of two writers wins, whole."""
+    try:
+        draft, name = tempfile.mkstemp(dir=path.parent, prefix=".secret-")  # made with mode 0600
+        with os.fdopen(draft, "w", encoding="ascii") as file:
+            file.write(text)
+        with suppress(FileExistsError):
+            os.link(name, path)
+        Path(name).unlink()
+    except OSError as error:
+        raise BadSetting(f"{path} cannot be written: {error.strerror}.") from error
+
+
+def sms_sender(url: str | None, show: Callable[[str, str], None]) -> SmsSender:
+    """The sender that SESAME_SMS names; `show` displays what `console:` sends."""
+    if url is None:
+        raise BadSetting(
+            "SESAME_SMS is not set: say where codes are sent, for example file:/tmp/sms.jsonl"
+            " to try it, or console: to read them on this screen."
+        )
+    kind, _, rest = url.partition(":")
+    if kind == "console":
+        return ConsoleSms(show)
+    if kind == "file" and rest:
+        return FileSms(Path(rest.removeprefix("//")))
+    raise BadSetting("SESAME_SMS: write console: or file:PATH.")

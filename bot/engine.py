@@ -1,0 +1,246 @@
+"""One update, one turn, one transaction.
+
+`Engine.take` loads the chat, steps it, answers its questions to the world, and stores the chat and
+all that must be sent, in one transaction; sending comes after the commit (bot/delivery.py).
+
+A password's hash takes tens of milliseconds, too long for a transaction: the turn is then rolled
+back, the hash made in a thread, and the whole turn run again with the answer at hand. Nothing of
+the password was written meanwhile, and the update is not acknowledged yet, so nothing can be lost.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from datetime import datetime
+from weakref import WeakValueDictionary
+
+from bot.channel import Reply
+from bot.rendering import Renderer
+from flows import inputs as i
+from flows import outputs as o
+from flows.chat import Chat
+from flows.policy import Policy
+from flows.secret import Secret
+from flows.step import step
+from flows.table import S
+from storage.accounts import Accounts, hash_password, is_password
+from storage.codes import Codes
+from storage.conversations import Address, Conversations
+from storage.database import Database, StorageError, Work
+from storage.outbox import ERASE, REPLY, SMS, Outbox
+from storage.register import Register
+
+log = logging.getLogger("sesame.engine")
+
+Slow = o.HashPassword | o.ComparePassword
+
+
+@dataclass(frozen=True, slots=True)
+class Doors:
+    """The parts of storage that a turn uses."""
+
+    database: Database
+    conversations: Conversations
+    register: Register
+    codes: Codes
+    accounts: Accounts
+    outbox: Outbox
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """What a channel brings in."""
+
+    address: Address
+    happened: i.Input
+    id: str | None = None  # unique over all channels; None where nothing is delivered twice
+    language: str | None = None  # "fr", "en": the messenger's, for a new conversation
+
+
+class _NeedsTime(Exception):
+    """A question that must be answered outside the transaction."""
+
+    def __init__(self, question: Slow) -> None:
+        super().__init__(type(question).__name__)
+        self.question = question
+
+
+@dataclass(slots=True)
+class _Turn:
+    """What one attempt at a turn gathers."""
+
+    update: Update
+    key: bytes
+    now: datetime
+    chat: Chat
+    said: list[o.Output] = field(default_factory=list)
+
+
+class Engine:
+    """Takes updates, whatever the channel."""
+
+    def __init__(
+        self,
+        doors: Doors,
+        policy: Policy,
+        renderer: Renderer,
+        clock: Callable[[], datetime],
+        sent: Callable[[bytes], None],
+        executor: Executor,
+        trust_shared_contact: bool = True,
+    ) -> None:
+        """`sent(chat)` is called after a commit that left something to send."""
+        self._doors = doors
+        self._policy = policy
+        self._renderer = renderer
+        self._clock = clock
+        self._sent = sent
+        self._executor = executor
+        self._trust_shared_contact = trust_shared_contact
+        self._locks: WeakValueDictionary[bytes, asyncio.Lock] = WeakValueDictionary()
+
+    async def take(self, update: Update) -> None:
+        """Do one turn. When this returns, the turn is stored and the update may be acknowledged.
+
+        Raises StorageError when it could not be stored: the update must be given again.
+        """
+        key = self._doors.conversations.key(update.address)
+        lock = self._locks.setdefault(key, asyncio.Lock())
+        async with lock:  # two messages of one chat are taken in order
+            try:
+                await self._attempt(update, key)
+            except StorageError:
+                raise
+            except Exception as error:
+                # Our own mistake. One bad update must not stop the bot, nor be given for ever.
+                # Only the kind and the place are logged: a message may hold what was typed.
+                log.error("turn failed: %s at %s", type(error).__name__, _place(error))
+                await self._doors.database.run(self._apologise(update, key))
+        self._sent(key)
+
+    async def wake(self) -> None:
+        """Tell every conversation whose moment has come."""
+        due = await self._doors.database.run(self._doors.conversations.to_wake(self._clock()))
+        for address in due:
+            await self.take(Update(address, i.TimeCame()))
+
+    async def _attempt(self, update: Update, key: bytes) -> None:
+        ready: dict[Slow, i.FromWorld] = {}
+        while True:
+            try:
+                await self._doors.database.run(self._turn(update, key, ready))
+                return
+            except _NeedsTime as needs:
+                ready[needs.question] = await self._take_time(needs.question)
+
+    async def _take_time(self, question: Slow) -> i.FromWorld:
+        loop = asyncio.get_running_loop()
+        match question:
+            case o.HashPassword(password):
+                digest = await loop.run_in_executor(self._executor, hash_password, password)
+                return i.PasswordHashed(digest)
+            case o.ComparePassword(password, digest):
+                same = await loop.run_in_executor(self._executor, is_password, password, digest)
+                return i.PasswordCompared(same)
+
+    # ---- inside the transaction --------------------------------------------------------------
+
+    def _turn(self, update: Update, key: bytes, ready: dict[Slow, i.FromWorld]) -> Work[None]:
+        now, doors = self._clock(), self._doors
+        if update.id and not (yield from doors.conversations.take(update.id, now)):
+            return
+        chat = (yield from doors.conversations.load(key)) or Chat(lang=update.language)
+        turn = _Turn(update, key, now, chat)
+        happened: list[i.Input] = [update.happened]
+        while happened:
+            turn.chat, outputs = step(turn.chat, happened.pop(0), now, self._policy)
+            for output in outputs:
+                answer = yield from self._do(turn, output, ready)
+                if answer is not None:
+                    happened.append(answer)
+        reply = self._reply(turn, was=chat)
+        if reply is not None:
+            yield from doors.outbox.add(key, REPLY, reply.to_dict(), now)
+        wake = turn.chat.wake_at(self._policy)
+        yield from doors.conversations.save(key, update.address, turn.chat, wake, now)
+
+    def _reply(self, turn: _Turn, was: Chat) -> Reply | None:
+        asks = [said for said in turn.said if isinstance(said, o.Ask)]
+        leaves_contact = was.state is S.PHONE and not (asks and asks[-1].contact)
+        lang = turn.chat.lang or "fr"
+        return self._renderer.reply(turn.said, lang, turn.now, leaves_contact)
+
+    def _do(
+        self, turn: _Turn, output: o.Output, ready: dict[Slow, i.FromWorld]
+    ) -> Work[i.FromWorld | None]:
+        """Do what the conversation asks; the answer, if it was a question."""
+        doors, key, now = self._doors, turn.key, turn.now
+        match output:
+            case o.Say() | o.Ask():
+                turn.said.append(output)
+            case o.Erase(message):
+                yield from doors.outbox.add(key, ERASE, {"message": message}, now)
+            case o.CancelCode():
+                yield from doors.codes.cancel(key)
+            case o.TellSchool():
+                yield from doors.accounts.tell_school(output, now)
+            case o.TextIdentifier(phone, identifier):
+                text = self._say("sms.identifier", turn, identifier=identifier)
+                yield from doors.outbox.add(key, SMS, {"to": phone, "text": text}, now)
+            case o.HashPassword() | o.ComparePassword():
+                if output not in ready:
+                    raise _NeedsTime(output)
+                return ready[output]
+            case o.RequestCode():
+                return (yield from self._request_code(turn, output))
+            case o.CheckCode(phone, code):
+                return (yield from doors.codes.check(key, phone, code, now))
+            case o.MatchGuardian(phone, last, first):
+                return (yield from doors.register.match(key, phone, last, first, now))
+            case o.CheckBirthdate(pupil, birthdate):
+                return (yield from doors.register.check_birthdate(key, pupil, birthdate, now))
+            case o.OpenAccount():
+                return (yield from doors.accounts.open(output, key, now))
+        return None
+
+    def _request_code(self, turn: _Turn, wanted: o.RequestCode) -> Work[i.FromWorld]:
+        doors, now = self._doors, turn.now
+        known = yield from doors.register.knows(wanted.phone)
+        if wanted.own and not known and self._trust_shared_contact:
+            return i.NumberNotKnown()
+        answer, code = yield from doors.codes.request(
+            turn.key, wanted.phone, wanted.last, wanted.first, known, now
+        )
+        if code is not None and isinstance(answer, i.CodeOnItsWay):
+            body = {"to": wanted.phone, "text": self._sms(turn, code)}
+            yield from doors.outbox.add(turn.key, SMS, body, now, answer.expires_at)
+        return answer
+
+    def _sms(self, turn: _Turn, code: Secret) -> str:
+        minutes = int(self._policy.code_validity.total_seconds() // 60)
+        return self._say("sms.code", turn, code=code.reveal(), minutes=minutes)
+
+    def _say(self, key: str, turn: _Turn, **facts: object) -> str:
+        return self._renderer.say(key, turn.chat.lang or "fr", **facts)
+
+    def _apologise(self, update: Update, key: bytes) -> Work[None]:
+        now, doors = self._clock(), self._doors
+        if update.id and not (yield from doors.conversations.take(update.id, now)):
+            return
+        lang = update.language or "fr"
+        reply = Reply(self._renderer.say("error.internal", lang), lang)
+        yield from doors.outbox.add(key, REPLY, reply.to_dict(), now)
+        if (yield from doors.conversations.load(key)) is None:
+            yield from doors.conversations.save(key, update.address, Chat(lang=lang), None, now)
+
+
+def _place(error: BaseException) -> str:
+    """File and line where it was raised."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return "?"
+    return f"{trace.tb_frame.f_code.co_filename.rpartition('/')[2]}:{trace.tb_lineno}"

@@ -1,0 +1,122 @@
+"""One conversation's record: where it stands and what is known so far."""
+
+from dataclasses import asdict, dataclass, field, fields
+from datetime import date, datetime
+from typing import Any
+
+from flows.policy import Policy
+from flows.table import CLOSED, UNDER_WAY, S
+
+VERSION = 1
+"""Of the record's shape. A record of an earlier version is brought up to date by `from_dict`."""
+
+
+@dataclass(slots=True)
+class Child:
+    """A pupil of the guardian, masked as in the tutorial's step 9, and what the parent said."""
+
+    pupil: int
+    first: str
+    initial: str
+    school: str
+    status: str = "waiting"  # waiting, confirmed, aside (three wrong dates), not_mine
+
+
+@dataclass(slots=True)
+class Chat:
+    """Everything a conversation must remember. It holds no password and no code."""
+
+    state: S = S.START
+    lang: str | None = None  # "fr", "en"; None until it is known
+    asked: int = 0  # counts visits to questions: an old button carries an old number
+    pressed: tuple[int, str] | None = None  # the last press taken: a double tap is not a second one
+    interruption: str = ""  # a key of INTERRUPTIONS that is open over the state
+    misses: int = 0  # answers not taken in a row at this question
+    seen_at: datetime | None = None  # the parent's last sign of life
+
+    last: str = field(default="", repr=False)
+    first: str = field(default="", repr=False)
+    phone: str = field(default="", repr=False)  # E.164
+    own_phone: bool = False  # the channel vouches that it is the parent's
+    pending: tuple[str, ...] = field(default=(), repr=False)  # two names or numbers to choose from
+    pending_date: date | None = field(default=None, repr=False)
+
+    code_sent_at: datetime | None = None
+    code_expires_at: datetime | None = None
+    nudged: bool = False  # help was offered for the code under way
+    burnt: int = 0  # codes cancelled by too many tries
+    proved_at: datetime | None = None  # the code came back: the number is the parent's
+
+    guardians: tuple[int, ...] = ()
+    avoid: tuple[str, ...] = field(default=(), repr=False)
+    digest: str = field(default="", repr=False)
+    children: list[Child] = field(default_factory=list, repr=False)
+    child: int = 0  # the one being asked about
+    children_seen: bool = False  # all were asked about once
+
+    identifier: str = field(default="", repr=False)
+    texted: bool = False  # the identifier was sent by SMS
+    locks: int = 0  # how many pauses so far: each is longer
+    locked_until: datetime | None = None
+
+    def forget(self) -> None:
+        """Erase what the parent said. Locks and the numbering of questions stay."""
+        fresh = Chat(
+            state=self.state,
+            lang=self.lang,
+            asked=self.asked,
+            locks=self.locks,
+            locked_until=self.locked_until,
+            burnt=self.burnt,
+        )
+        for known in fields(Chat):
+            setattr(self, known.name, getattr(fresh, known.name))
+
+    def expires_at(self, policy: Policy) -> datetime | None:
+        """When the answers are erased if the parent stays silent; None when there are none."""
+        if self.seen_at is None or self.state not in UNDER_WAY + CLOSED:
+            return None
+        unproved = self.proved_at is None and self.state in UNDER_WAY
+        return self.seen_at + (policy.keep_unproved if unproved else policy.keep_idle)
+
+    def nudge_at(self, policy: Policy) -> datetime | None:
+        """When help is offered to a parent who waits for the code; None when not waiting."""
+        if self.state is not S.CODE or self.nudged or self.code_sent_at is None:
+            return None
+        return self.code_sent_at + policy.nudge_after
+
+    def wake_at(self, policy: Policy) -> datetime | None:
+        """The next moment at which the conversation wants a TimeCame."""
+        moments = [self.expires_at(policy), self.nudge_at(policy)]
+        return min((moment for moment in moments if moment), default=None)
+
+    def lock(self, policy: Policy, now: datetime) -> None:
+        """Begin the next, longer pause."""
+        length = policy.locks[min(self.locks, len(policy.locks) - 1)]
+        self.locks += 1
+        self.locked_until = now + length
+        self.proved_at = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """A plain JSON value; `from_dict` takes it back."""
+        record = asdict(self)
+        for name, value in record.items():
+            if isinstance(value, date):  # datetime is one too
+                record[name] = value.isoformat()
+        return {"version": VERSION, **record, "state": self.state.value}
+
+    @classmethod
+    def from_dict(cls, record: dict[str, Any]) -> "Chat":
+        """The record that `to_dict` made. Raises ValueError for one of a newer Sésame."""
+        values = dict(record)
+        if values.pop("version") > VERSION:
+            raise ValueError("this conversation was saved by a newer Sésame")
+        for name in ("seen_at", "code_sent_at", "code_expires_at", "proved_at", "locked_until"):
+            values[name] = values[name] and datetime.fromisoformat(values[name])
+        if values["pending_date"]:
+            values["pending_date"] = date.fromisoformat(values["pending_date"])
+        for name in ("pending", "guardians", "avoid"):
+            values[name] = tuple(values[name])
+        values["pressed"] = values["pressed"] and tuple(values["pressed"])
+        values["children"] = [Child(**child) for child in values["children"]]
+        return cls(**{**values, "state": S(values["state"])})

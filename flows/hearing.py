@@ -1,0 +1,339 @@
+"""From what happened to one word of the table; what was learnt is noted in the chat on the way.
+
+What counts (misses, burnt codes) is counted here, before a row is chosen: conditions only look.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from flows import inputs as i
+from flows.chat import Chat, Child
+from flows.policy import Policy
+from flows.questions.birthdate import Birthdate, read_birthdate
+from flows.questions.code import read_code
+from flows.questions.name import TwoNames, is_same_name, read_name
+from flows.questions.password import Verdict, canonical, check_password
+from flows.questions.phone import SeveralPhones, read_contact, read_phone
+from flows.refusals import Reason, Refused
+from flows.secret import Secret
+from flows.table import COMMANDS, ENDED, INTERRUPTIONS, NAMES, QUESTIONS, WAITING, S
+
+
+@dataclass(slots=True)
+class Heard:
+    """What this turn is about, besides the chat: it is gone when the turn ends."""
+
+    refused: Refused | None = None
+    secret: Secret | None = field(default=None, repr=False)  # a code or a password
+    verdict: Verdict | None = None  # how good the password is
+    left: int = 0  # tries
+    seconds: int = 0  # to wait
+    moment: datetime | None = None  # when an old code was superseded, when a budget is open again
+    digest: str = field(default="", repr=False)
+
+
+def offered(chat: Chat) -> tuple[str, ...]:
+    """The choices under the present question, in the order in which they are numbered."""
+    if chat.interruption:
+        return INTERRUPTIONS[chat.interruption]
+    question = QUESTIONS.get(chat.state)
+    if question is None:
+        return ()
+    return question.choices + (("back",) if question.back else ()) + ("help",)
+
+
+def hear(chat: Chat, happened: i.Input, now: datetime, policy: Policy, heard: Heard) -> str | None:
+    """The word for the table, or None where nothing is to be done or said."""
+    if isinstance(happened, i.TimeCame):
+        return _time(chat, now, policy)
+    if not isinstance(happened, i.FromParent):
+        return _world(chat, happened, now, heard)
+    chat.seen_at = now
+    if isinstance(happened, i.Returned) and happened.lang:
+        chat.lang = happened.lang
+    if chat.state in ENDED:
+        return "begin"
+    if chat.state in WAITING:
+        return "wait"
+    if chat.state is S.LOCKED:
+        return "lift" if chat.locked_until is None or now >= chat.locked_until else "wait"
+    word = _parent(chat, happened, now, policy, heard)
+    chat.misses = chat.misses + 1 if word == "refused" else 0
+    return word
+
+
+def _time(chat: Chat, now: datetime, policy: Policy) -> str | None:
+    expires, nudge = chat.expires_at(policy), chat.nudge_at(policy)
+    if expires and now >= expires:
+        return "expire"
+    return "nudge" if nudge and now >= nudge else None
+
+
+# ---- the parent ------------------------------------------------------------------------------
+
+
+def _parent(
+    chat: Chat, happened: i.FromParent, now: datetime, policy: Policy, heard: Heard
+) -> str | None:
+    match happened:
+        case i.Pressed(choice, asked):
+            return _pressed(chat, choice, asked)
+        case i.Said():
+            return _said(chat, happened, now, policy, heard)
+        case i.SharedContact(phone, own):
+            return _contact(chat, phone, own, heard)
+        case i.Edited():
+            return "edited"
+        case i.Returned():
+            return "return"
+        case i.SentOther():
+            return _refuse(heard, Refused(Reason.TEXT_ONLY))
+
+
+def _pressed(chat: Chat, choice: str, asked: int) -> str | None:
+    if chat.pressed == (asked, choice):
+        return None  # a double tap
+    if asked != chat.asked or choice not in offered(chat):
+        return "stale"
+    chat.pressed = (asked, choice)
+    return _chosen(chat, choice)
+
+
+def _said(chat: Chat, said: i.Said, now: datetime, policy: Policy, heard: Heard) -> str:
+    choices = offered(chat)
+    if said.is_command:
+        for command in COMMANDS:
+            if command in said.means:
+                return _chosen(chat, command)
+        if chat.state not in (S.PASSWORD, S.PASSWORD_AGAIN):  # a password may begin with "/"
+            return "help"
+    if said.text.isascii() and said.text.isdigit() and len(said.text) < 3:
+        number = int(said.text)
+        if 1 <= number <= len(choices):
+            return _chosen(chat, choices[number - 1])
+    if chat.state not in NAMES or chat.interruption:
+        word = _meant(said, choices)
+        if word:
+            return _chosen(chat, word)
+    if chat.interruption:
+        return _refuse(heard, Refused(Reason.CHOOSE))
+    answer = _answer(chat, said, now, policy, heard)
+    if isinstance(answer, str):
+        return answer
+    if chat.state in NAMES:  # not a name: perhaps a button's label ("← Retour", "?")
+        word = _meant(said, choices)
+        if word:
+            return _chosen(chat, word)
+    return _refuse(heard, answer)
+
+
+def _meant(said: i.Said, choices: tuple[str, ...]) -> str | None:
+    return next((word for word in (*choices, *COMMANDS) if word in said.means), None)
+
+
+def _refuse(heard: Heard, refused: Refused) -> str:
+    heard.refused = refused
+    return "refused"
+
+
+def _chosen(chat: Chat, choice: str) -> str:
+    """Note what a choice says, and return its word."""
+    if choice in ("fr", "en"):
+        chat.lang = choice
+        return choice if chat.state is S.LANGUAGE else "language"
+    if choice == "language":
+        chat.lang = "en" if chat.lang == "fr" else "fr"
+    elif choice in INTERRUPTIONS:
+        chat.interruption = choice
+    elif choice in ("first_number", "second_number"):
+        chat.phone = chat.pending[choice == "second_number"]
+        chat.pending = ()
+    elif chat.state is S.SPLIT_NAME and choice == "yes":
+        chat.last, chat.first = chat.pending
+    elif chat.state is S.NOT_MINE and choice == "yes":
+        chat.children[chat.child].status = "not_mine"
+    return choice
+
+
+def _answer(chat: Chat, said: i.Said, now: datetime, policy: Policy, heard: Heard) -> str | Refused:
+    """Read the text as an answer to the present question."""
+    text = said.text
+    match chat.state:
+        case S.LAST_NAME:
+            return _last_name(chat, text)
+        case S.FIRST_NAME:
+            return _first_name(chat, text)
+        case S.PHONE | S.WHICH_PHONE | S.CHECK:
+            return _phone(chat, text)
+        case S.CODE | S.NO_SMS:
+            return _code(chat, text, heard)
+        case S.PASSWORD | S.PASSWORD_AGAIN:
+            return _password(chat, said.exact, now, policy, heard)
+        case S.CHILD | S.BIRTHDATE | S.BIRTHDATE_CHECK:
+            return _birthdate(chat, text, now)
+        case _:
+            return Refused(Reason.CHOOSE)
+
+
+def _last_name(chat: Chat, text: str) -> str | Refused:
+    name = read_name(text, splittable=True)
+    if isinstance(name, TwoNames):
+        chat.pending = (name.last, name.first)
+        chat.last = f"{name.last} {name.first}"
+        return "two_names"
+    if isinstance(name, Refused):
+        return name
+    chat.last = name
+    return "name"
+
+
+def _first_name(chat: Chat, text: str) -> str | Refused:
+    name = read_name(text)
+    if isinstance(name, Refused):
+        return name
+    assert isinstance(name, str)  # noqa: S101 - only the last name's question splits
+    chat.first = name
+    return "same_name" if is_same_name(name, chat.last) else "name"
+
+
+def _phone(chat: Chat, text: str) -> str | Refused:
+    number = read_phone(text)
+    if isinstance(number, Refused):
+        # Elsewhere than at PHONE a number is a shortcut; what is none was meant as a choice.
+        return number if chat.state is S.PHONE else Refused(Reason.CHOOSE)
+    if isinstance(number, SeveralPhones):
+        if chat.state is not S.PHONE:
+            return Refused(Reason.CHOOSE)
+        chat.pending = number.numbers[:2]
+        return "two_numbers"
+    chat.phone, chat.own_phone = number, False
+    return "number"
+
+
+def _contact(chat: Chat, phone: str, own: bool, heard: Heard) -> str:
+    if chat.state is not S.PHONE or chat.interruption:
+        return _refuse(heard, Refused(Reason.TEXT_ONLY))
+    if not own:
+        return _refuse(heard, Refused(Reason.CONTACT_OF_ANOTHER))
+    number = read_contact(phone)
+    if isinstance(number, Refused):
+        return _refuse(heard, number)
+    chat.phone, chat.own_phone = number, True
+    return "number"
+
+
+def _code(chat: Chat, text: str, heard: Heard) -> str | Refused:
+    code = read_code(text)
+    if isinstance(code, Refused):
+        return Refused(Reason.CHOOSE) if chat.state is S.NO_SMS else code
+    heard.secret = Secret(code)
+    return "code"
+
+
+def _password(chat: Chat, text: str, now: datetime, policy: Policy, heard: Heard) -> str | Refused:
+    if chat.proved_at is None or now - chat.proved_at > policy.proof_validity:
+        return "proof_too_old"
+    if chat.state is S.PASSWORD:  # the second entry is only compared with the first
+        verdict = check_password(text, chat.avoid)
+        heard.verdict = verdict
+        if verdict.refused:
+            return verdict.refused
+    heard.secret = Secret(canonical(text))
+    return "password"
+
+
+def _birthdate(chat: Chat, text: str, now: datetime) -> str | Refused:
+    english = chat.lang == "en"
+    answer = read_birthdate(text, now.date(), english=english)
+    if chat.state is S.CHILD and isinstance(answer, Refused):
+        # "oui 12/06/2010": the yes and the date in one message.
+        answer = read_birthdate(text.partition(" ")[2], now.date(), english=english)
+        if isinstance(answer, Refused):
+            return Refused(Reason.CHOOSE)
+    if isinstance(answer, Birthdate):
+        chat.pending_date = answer.day
+        return "date" if answer.sure else "unsure_date"
+    return answer
+
+
+# ---- the world -------------------------------------------------------------------------------
+
+
+def _world(chat: Chat, answer: i.FromWorld, now: datetime, heard: Heard) -> str:  # noqa: PLR0912
+    match answer:
+        case i.CodeOnItsWay(sent_at, expires_at):
+            chat.code_sent_at, chat.code_expires_at, chat.nudged = sent_at, expires_at, False
+            return "code_on_its_way"
+        case i.CodeTooSoon(seconds):
+            heard.seconds = seconds
+            return "code_too_soon"
+        case i.CodeBudgetSpent(until):
+            heard.moment = until
+            return "budget_spent"
+        case i.NumberNotKnown():
+            chat.phone, chat.own_phone = "", False
+            heard.refused = Refused(Reason.CONTACT_NOT_KNOWN)
+            return "number_not_known"
+        case i.CodeRight():
+            chat.proved_at = now
+            return "code_right"
+        case i.CodeWrong(left):
+            heard.left = left
+            chat.burnt += left == 0
+            return "code_wrong"
+        case i.CodeCancelled():
+            return "code_cancelled"
+        case i.CodeOld(sent_at):
+            heard.moment = sent_at
+            return "code_old"
+        case i.CodeExpired():
+            return "code_expired"
+        case i.GuardianMatched():
+            _matched(chat, answer)
+            return "guardian_matched"
+        case i.NameDiffers(left):
+            heard.left = left
+            return "name_differs"
+        case i.NotLegalGuardian():
+            return "not_legal"
+        case i.NoChildYet():
+            return "no_child"
+        case i.AccountExists(identifier):
+            chat.identifier = identifier
+            return "account_exists"
+        case i.PasswordHashed(digest):
+            chat.digest = digest
+            return "password_hashed"
+        case i.PasswordCompared(same):
+            if not same:
+                chat.digest = ""
+            return "same" if same else "different"
+        case i.BirthdateRight():
+            chat.children[chat.child].status = "confirmed"
+            return "birthdate_right"
+        case i.BirthdateWrong(left):
+            heard.left = left
+            if left == 0:
+                chat.children[chat.child].status = "aside"
+            return "birthdate_wrong"
+        case i.AccountOpened(identifier):
+            chat.identifier = identifier
+            return "account_opened"
+        case i.EraseFailed():
+            return "erase_failed"
+
+
+def _matched(chat: Chat, matched: i.GuardianMatched) -> None:
+    """Take the children over; what was already confirmed in this conversation stays so."""
+    before = {child.pupil: child.status for child in chat.children}
+    chat.guardians, chat.avoid = matched.guardians, matched.avoid
+    chat.children = [
+        Child(
+            known.pupil,
+            known.first,
+            known.initial,
+            known.school,
+            status=before.get(known.pupil, "waiting"),
+        )
+        for known in matched.children
+    ]

@@ -1,0 +1,239 @@
+"""What can happen to a conversation: facts, in the past tense.
+
+The first group comes from the parent through a channel, the second is the world's answers to the
+questions in `outputs`, the third is time.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+# ---- from the parent -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """The parent typed a message.
+
+    `text` is cleaned (`flows.text.clean`), `exact` is as typed, for passwords
+    (`flows.text.clean_password`); neither shows in `repr`.
+    `means` holds the choices and commands that the words stand for in any of our languages
+    ("oui" is `yes`); the channel asks `locales` for them. `is_command` is true for "/aide".
+    `message` names the message in its channel so that it can be erased; None where it left no
+    trace.
+    """
+
+    text: str = field(repr=False)
+    exact: str = field(repr=False)
+    means: frozenset[str] = frozenset()
+    is_command: bool = False
+    message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pressed:
+    """The parent pressed a button of question number `asked`."""
+
+    choice: str
+    asked: int
+
+
+@dataclass(frozen=True, slots=True)
+class SharedContact:
+    """The parent shared a contact card; `own` when the channel vouches that it is theirs."""
+
+    phone: str = field(repr=False)
+    own: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SentOther:
+    """The parent sent something that is not text: a photo, a voice message, a sticker, a place."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edited:
+    """The parent changed an earlier message; `message` names it, as in `Said`."""
+
+    text: str = field(repr=False)
+    message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """The parent opened the conversation again; `lang` is set where they chose a language there."""
+
+    lang: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EraseFailed:
+    """The channel could not erase the message that held a password."""
+
+
+# ---- the world's answers ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class CodeOnItsWay:
+    """A code was made. Said alike for known and unknown numbers (invariant I10)."""
+
+    sent_at: datetime
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CodeTooSoon:
+    """The wait between two codes is not over; `seconds` are left."""
+
+    seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class CodeBudgetSpent:
+    """No more codes for now for this chat or number; `until` is when one can be sent again."""
+
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class NumberNotKnown:
+    """The school does not have this number. Only ever said of the parent's own shared contact."""
+
+
+@dataclass(frozen=True, slots=True)
+class CodeRight:
+    """The newest code came back in time: the number is proved."""
+
+
+@dataclass(frozen=True, slots=True)
+class CodeWrong:
+    """Not the code; `left` tries remain (0: the code is cancelled)."""
+
+    left: int
+
+
+@dataclass(frozen=True, slots=True)
+class CodeCancelled:
+    """There is no code to compare with: too many tries, or the parent went back."""
+
+
+@dataclass(frozen=True, slots=True)
+class CodeOld:
+    """An earlier code; the newest was sent at `sent_at`. Costs no try twice (RELIABILITY 5)."""
+
+    sent_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CodeExpired:
+    """The code is past its 30 minutes (the tutorial, step 7)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChildKnown:
+    """A pupil of the guardian, masked as in the tutorial's step 9."""
+
+    pupil: int
+    first: str
+    initial: str
+    school: str
+
+
+@dataclass(frozen=True, slots=True)
+class GuardianMatched:
+    """Name and proven number agree with one person of the register, who may activate."""
+
+    guardians: tuple[int, ...]
+    children: tuple[ChildKnown, ...]
+    avoid: tuple[str, ...] = field(repr=False)  # names and dates a password must not hold
+
+
+@dataclass(frozen=True, slots=True)
+class NameDiffers:
+    """The proven number is in the register under another name; `left` tries remain."""
+
+    left: int
+
+
+@dataclass(frozen=True, slots=True)
+class NotLegalGuardian:
+    """The register knows this person, but not as a legal guardian."""
+
+
+@dataclass(frozen=True, slots=True)
+class NoChildYet:
+    """A legal guardian with no pupil who can be confirmed (none placed, gone, or no birthdate)."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccountExists:
+    """This guardian has an account already."""
+
+    identifier: str
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordHashed:
+    """The password's Argon2id hash."""
+
+    digest: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordCompared:
+    """Whether the second entry is the same password."""
+
+    same: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BirthdateRight:
+    """The date is the register's."""
+
+
+@dataclass(frozen=True, slots=True)
+class BirthdateWrong:
+    """It is not; `left` tries remain for this child (0: put aside)."""
+
+    left: int
+
+
+@dataclass(frozen=True, slots=True)
+class AccountOpened:
+    """The account exists from now on, under this identifier."""
+
+    identifier: str
+
+
+# ---- time ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class TimeCame:
+    """The moment that the conversation asked to be woken at has passed."""
+
+
+FromParent = Said | Pressed | SharedContact | SentOther | Edited | Returned
+FromWorld = (
+    CodeOnItsWay
+    | CodeTooSoon
+    | CodeBudgetSpent
+    | NumberNotKnown
+    | CodeRight
+    | CodeWrong
+    | CodeCancelled
+    | CodeOld
+    | CodeExpired
+    | GuardianMatched
+    | NameDiffers
+    | NotLegalGuardian
+    | NoChildYet
+    | AccountExists
+    | PasswordHashed
+    | PasswordCompared
+    | BirthdateRight
+    | BirthdateWrong
+    | AccountOpened
+    | EraseFailed
+)
+Input = FromParent | FromWorld | TimeCame

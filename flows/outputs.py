@@ -1,0 +1,182 @@
+"""What a conversation asks of the world: requests, in the imperative.
+
+`Say` is for the parent. The others are for storage and for senders; each of the kind `Question`
+is answered by exactly one input of `flows.inputs`.
+"""
+
+from dataclasses import dataclass, field
+from datetime import date
+from enum import StrEnum
+
+from flows.secret import Secret
+
+
+class Style(StrEnum):
+    """How a part of a message looks. The channel decides what that means."""
+
+    PLAIN = "plain"
+    STRONG = "strong"  # the question itself
+    SMALL = "small"  # progress
+    ITEM = "item"  # one line of a list
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """A fact that is itself a text of `locales/`: the name of a step, of a rule."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Exact:
+    """A fact to be copied exactly as it stands: the identifier."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Say:
+    """One part of the reply: the key of a text in `locales/` and the facts that it shows.
+
+    All the `Say` of a turn make one message, in order.
+    """
+
+    key: str
+    facts: dict[str, object] = field(default_factory=dict)
+    style: Style = Style.PLAIN
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """The choices under the message: keys of `button.*`, in the order they are numbered.
+
+    `question` is the state that asks, `asked` the number of its visit, so that an old button is
+    recognised. `facts` serve the labels. `contact` offers the channel's own "share my number".
+    `hidden` means that the answer is a password.
+    """
+
+    question: str
+    choices: tuple[str, ...]
+    asked: int
+    facts: dict[str, object] = field(default_factory=dict)
+    contact: bool = False
+    hidden: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Erase:
+    """Remove the parent's message from the chat: it held a password."""
+
+    message: str
+
+
+# ---- questions to the world ------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class RequestCode:
+    """Make a code for this number and send it if the register knows the number.
+
+    Answered by CodeOnItsWay, CodeTooSoon or CodeBudgetSpent; by NumberNotKnown only when `own`
+    says that the channel vouches for the number (DESIGN, decision 2).
+    """
+
+    phone: str = field(repr=False)
+    last: str = field(repr=False)
+    first: str = field(repr=False)
+    own: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CheckCode:
+    """Is this the newest code?
+
+    Answered by CodeRight, CodeWrong, CodeCancelled, CodeOld or CodeExpired.
+    """
+
+    phone: str = field(repr=False)
+    code: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class CancelCode:
+    """The parent went back: the code under way works no more. Not a question."""
+
+
+@dataclass(frozen=True, slots=True)
+class MatchGuardian:
+    """Who is this, now that the number is proved?
+
+    Answered by GuardianMatched, NameDiffers, NotLegalGuardian, NoChildYet or AccountExists.
+    """
+
+    phone: str = field(repr=False)
+    last: str = field(repr=False)
+    first: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class HashPassword:
+    """Answered by PasswordHashed. Slow: done outside the transaction."""
+
+    password: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class ComparePassword:
+    """Is this the password of `digest`? Answered by PasswordCompared. Slow, as above."""
+
+    password: Secret
+    digest: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class CheckBirthdate:
+    """Answered by BirthdateRight or BirthdateWrong."""
+
+    pupil: int
+    birthdate: date = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenAccount:
+    """Open the account. Answered by AccountOpened or AccountExists."""
+
+    guardians: tuple[int, ...]
+    confirmed: tuple[int, ...]
+    last: str = field(repr=False)
+    first: str = field(repr=False)
+    phone: str = field(repr=False)
+    digest: str = field(repr=False)
+
+
+# ---- requests without an answer --------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class TellSchool:
+    """Note for the school: `about` is "not_mine" or "birthdate" (a child put aside)."""
+
+    about: str
+    pupil: int
+    guardians: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TextIdentifier:
+    """Send the identifier by SMS to the proven number, at the parent's wish."""
+
+    phone: str = field(repr=False)
+    identifier: str
+
+
+Question = (
+    RequestCode
+    | CheckCode
+    | MatchGuardian
+    | HashPassword
+    | ComparePassword
+    | CheckBirthdate
+    | OpenAccount
+)
+Output = Say | Ask | Erase | CancelCode | TellSchool | TextIdentifier | Question

@@ -1,0 +1,37 @@
+"""The numbers that bound the conversation (RELIABILITY 5). All are settings; these are defaults."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+Windows = tuple[tuple[timedelta, int], ...]
+"""At most so many in any moving window of such a length."""
+
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Tries, waits, budgets and how long things are kept."""
+
+    code_validity: timedelta = 30 * MINUTE  # the tutorial, step 7
+    code_tries: int = 5
+    old_code_pardons: int = 2  # an older code costs no try, so many times
+    resend_waits: tuple[timedelta, ...] = (MINUTE, 2 * MINUTE, 5 * MINUTE)  # one resend each
+    codes_per_number: Windows = ((HOUR, 4), (DAY, 5), (30 * DAY, 15))
+    codes_per_chat: Windows = ((DAY, 5), (30 * DAY, 15))
+    codes_per_prefix: Windows = ((HOUR, 20),)
+    codes_in_all: Windows = ((MINUTE, 60), (HOUR, 1000))
+    identities_per_chat: Windows = ((DAY, 5), (7 * DAY, 10))
+    name_tries: Windows = ((HOUR, 5),)  # names that differ from the register, after the proof
+    birthdate_tries: int = 3  # per child
+    birthdates_per_activation: int = 6
+    birthdates_per_child: Windows = ((30 * DAY, 9),)
+    locks: tuple[timedelta, ...] = (15 * MINUTE, HOUR, DAY)
+    proof_validity: timedelta = 30 * MINUTE  # between the code and the password
+    keep_unproved: timedelta = DAY
+    keep_idle: timedelta = 7 * DAY
+    nudge_after: timedelta = 90 * timedelta(seconds=1)  # no code typed: offer help unasked
+    strict_children: bool = False  # all children confirmed, or no account (as on the web site)
+
+
+DEFAULT = Policy()

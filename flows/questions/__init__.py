@@ -1,0 +1,1 @@
+"""What a parent types, read: one module a question (name, phone, code, password, birthdate)."""

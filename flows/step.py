@@ -1,0 +1,73 @@
+"""The one function of the conversation: `step(chat, happened, now)`.
+
+One module-level machine, built from the table, serves all chats: a chat is never added to it
+(DESIGN). The event fires on a copy, so that nothing is half done when something raises.
+"""
+
+import logging
+from copy import deepcopy
+from datetime import datetime
+
+from transitions import Machine
+
+from flows.chat import Chat
+from flows.hearing import hear
+from flows.inputs import Edited, Input, Said
+from flows.outputs import Erase, Output
+from flows.policy import DEFAULT, Policy
+from flows.refusals import Reason
+from flows.table import COMMANDS, FLOW, S
+from flows.turn import Turn
+
+logging.getLogger("transitions").setLevel(logging.WARNING)  # three lines a turn otherwise
+
+MACHINE = Machine(
+    model=None,
+    states=S,
+    initial=S.START,
+    auto_transitions=False,
+    transitions=[
+        {"source": source, "trigger": word, "conditions": provided, "dest": to, "after": then}
+        for source, word, provided, to, then in FLOW
+    ],
+)
+
+
+def step(
+    chat: Chat, happened: Input, now: datetime, policy: Policy = DEFAULT
+) -> tuple[Chat, list[Output]]:
+    """What the conversation becomes, and what it asks of the world.
+
+    `now` is an aware time. The chat given is not changed. An answer of the world that the state
+    does not wait for (late, or given twice) changes nothing.
+    """
+    turn = Turn(deepcopy(chat), now, policy)
+    expires = chat.expires_at(policy)
+    if expires and now >= expires:  # the timer may be late, the parent came first
+        fire(turn, "expire")
+    word = hear(turn.chat, happened, now, policy, turn.heard)
+    if isinstance(happened, Said | Edited) and _holds_password(turn, word) and happened.message:
+        turn.outputs.append(Erase(happened.message))
+    if word is not None and knows(turn.state, word):
+        fire(turn, word)
+    return turn.chat, turn.outputs
+
+
+def _holds_password(turn: Turn, word: str | None) -> bool:
+    """Whether it was typed where a password is expected, or looks like one (promise 4)."""
+    refused = turn.heard.refused
+    if refused is not None and refused.reason is Reason.CODE_IS_PASSWORD:
+        return True
+    return turn.state in (S.PASSWORD, S.PASSWORD_AGAIN) and word not in COMMANDS
+
+
+def knows(state: S, word: str) -> bool:
+    """Whether the table has a row for this word in this state."""
+    event = MACHINE.events.get(word)
+    return event is not None and state.name in event.transitions
+
+
+def fire(turn: Turn, word: str) -> None:
+    """Let one row of the table act on the turn."""
+    turn.came_from = turn.state
+    MACHINE.events[word].trigger(turn)

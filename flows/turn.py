@@ -1,0 +1,558 @@
+"""What the rows of the table look at (`provided`) and do (`then`).
+
+A Turn wraps the copy of a chat on which one event is fired. Its conditions only look; its actions
+only write outputs and tidy the chat's record.
+"""
+
+from datetime import datetime
+
+from flows import outputs as o
+from flows.chat import Chat
+from flows.hearing import Heard, offered
+from flows.outputs import Ask, Exact, Say, Style, Words
+from flows.policy import Policy
+from flows.questions.password import Rule
+from flows.questions.phone import mask, pretty
+from flows.refusals import Reason
+from flows.secret import Secret
+from flows.table import QUESTIONS, S
+
+STEPS = 6  # as the parent counts them: name, phone, code, password, children, done (UX R6)
+
+
+class Turn:
+    """One event on one chat: the model that the state machine moves."""
+
+    def __init__(self, chat: Chat, now: datetime, policy: Policy) -> None:
+        self.chat = chat
+        self.now = now
+        self.policy = policy
+        self.heard = Heard()
+        self.outputs: list[o.Output] = []
+        self.came_from = chat.state
+
+    @property
+    def state(self) -> S:
+        """The chat's state, read and written by the machine."""
+        return self.chat.state
+
+    @state.setter
+    def state(self, state: S) -> None:
+        self.chat.state = state
+        self.chat.misses = 0
+        self.chat.interruption = ""
+        self.chat.asked += 1  # a new visit: the buttons of the one before are old
+
+    # ---- provided ----------------------------------------------------------------------------
+
+    def language_known(self) -> bool:
+        """The messenger's language is one of ours, or the parent chose."""
+        return self.chat.lang is not None
+
+    def proved(self) -> bool:
+        """The code came back already in this conversation."""
+        return self.chat.proved_at is not None
+
+    def phone_given(self) -> bool:
+        """The number was given already; the parent came back to mend the name."""
+        return bool(self.chat.phone)
+
+    def tries_left(self) -> bool:
+        """The answer was wrong, but not for the last time."""
+        return self.heard.left > 0
+
+    def burnt_before(self) -> bool:
+        """This is at least the second code cancelled by too many tries."""
+        return self.chat.burnt > 1
+
+    def children_seen(self) -> bool:
+        """All children were asked about; the parent came back to change something."""
+        return self.chat.children_seen
+
+    def to_confirm(self) -> bool:
+        """This child's date has not been confirmed yet."""
+        return self.chat.children[self.chat.child].status != "confirmed"
+
+    def more_children(self) -> bool:
+        """A child comes after this one that is not put aside."""
+        return self._neighbour(+1) is not None
+
+    def child_before(self) -> bool:
+        """A child comes before this one that is not put aside."""
+        return self._neighbour(-1) is not None
+
+    def may_open(self) -> bool:
+        """Enough children are confirmed: one, or all where the school is strict."""
+        statuses = [child.status for child in self.chat.children]
+        if self.policy.strict_children and "aside" in statuses:
+            return False
+        return "confirmed" in statuses
+
+    def not_texted(self) -> bool:
+        """The identifier was not sent by SMS yet."""
+        return not self.chat.texted
+
+    def _neighbour(self, way: int) -> int | None:
+        children, at = self.chat.children, self.chat.child + way
+        while 0 <= at < len(children):
+            if children[at].status != "aside":
+                return at
+            at += way
+        return None
+
+    # ---- then: asking ------------------------------------------------------------------------
+
+    def ask(self) -> None:
+        """Ask the question of the present state."""
+        self._ask(hint=True)
+
+    def _ask(self, hint: bool) -> None:
+        self.chat.interruption = ""
+        state = self.chat.state
+        question = QUESTIONS[state]
+        if state is S.RECAP:
+            self.chat.children_seen = True
+        if question.step:
+            self._progress(question.step)
+        self._say(f"{state.value}.ask", Style.STRONG)
+        if state is S.RECAP:
+            self._list_children()
+        if question.hint and hint:
+            self._say(f"{state.value}.hint")
+        self._choices()
+
+    def _progress(self, step: int) -> None:
+        key = "progress"
+        if step == 5 and len(self.chat.children) > 1:
+            key = "progress_child"
+        self._say(
+            key,
+            Style.SMALL,
+            n=step,
+            total=STEPS,
+            child_number=self.chat.child + 1,
+            children=len(self.chat.children),
+        )
+
+    def _say(self, key: str, style: Style = Style.PLAIN, /, **facts: object) -> None:
+        self.outputs.append(Say(key, {**self._facts(), **facts}, style))
+
+    def _facts(self) -> dict[str, object]:
+        """What any sentence may show. A number is only ever shown masked, save to be checked."""
+        chat = self.chat
+        facts: dict[str, object] = {
+            "last": chat.last,
+            "first": chat.first,
+            "phone": pretty(chat.phone) if chat.phone else "",
+            "masked": mask(chat.phone) if chat.phone else "",
+            "last_digits": chat.phone[-2:],
+            "until": chat.code_expires_at,
+            "day": chat.pending_date,
+            "identifier": Exact(chat.identifier),
+        }
+        if chat.children:
+            child = chat.children[chat.child]
+            facts |= {"child": child.first, "initial": child.initial, "school": child.school}
+        if chat.pending and chat.state is S.SPLIT_NAME:
+            facts |= {"pending_last": chat.pending[0], "pending_first": chat.pending[1]}
+        return facts
+
+    def _choices(self) -> None:
+        chat = self.chat
+        question = QUESTIONS.get(chat.state)
+        facts: dict[str, object] = {}
+        if chat.state is S.WHICH_PHONE:
+            facts = {
+                "first_number": pretty(chat.pending[0]),
+                "second_number": pretty(chat.pending[1]),
+            }
+        over = bool(chat.interruption)
+        self.outputs.append(
+            Ask(
+                question=chat.interruption or chat.state.value,
+                choices=offered(chat),
+                asked=chat.asked,
+                facts=facts,
+                contact=bool(question and question.contact and not over),
+                hidden=bool(question and question.hidden and not over),
+            )
+        )
+
+    def _say_and_ask(self, key: str, **facts: object) -> None:
+        """A remark, then the question again."""
+        self._say(key, **facts)
+        self.ask()
+
+    def _say_and_ask_briefly(self, key: str, **facts: object) -> None:
+        """A wrong answer, then the question again, without what was explained before."""
+        self._say(key, **facts)
+        self._ask(hint=False)
+
+    def welcome(self) -> None:
+        """Greet, say what is needed and what becomes of the answers, and ask."""
+        if self.came_from is S.EXPIRED:
+            self._say("expired", days=self.policy.keep_idle.days)
+        self._say("welcome")
+        self._say("need")
+        self._say("privacy")
+        self.ask()
+
+    def welcome_back(self) -> None:
+        """The parent opened the conversation again: the question as it was left."""
+        self._say("welcome_back")
+        self.ask()
+
+    def help(self) -> None:
+        """Help for this very question, then the question."""
+        self._say(f"{self.chat.state.value}.help")
+        self._say("help.commands")
+        self.ask()
+
+    def refuse(self) -> None:
+        """Say why the answer was not taken and what to do; longer help the second time (UX 2.3)."""
+        refused = self.heard.refused
+        assert refused is not None  # noqa: S101 - every "refused" carries its reason
+        if self.chat.interruption:
+            self._say(f"refused.{refused.reason}")
+            self._say(f"interrupt.{self.chat.interruption}", Style.STRONG, **self._step())
+            return self._choices()
+        self._say(f"refused.{refused.reason}", **refused.facts)
+        self._rules()
+        if self.chat.misses == 2:
+            self._say(f"{self.chat.state.value}.help")
+        if self.chat.misses > 2:
+            self._say("human")
+        return self._ask(hint=False)
+
+    def _rules(self) -> None:
+        """All five rules of the password, met and missing (the tutorial, step 8)."""
+        verdict, refused = self.heard.verdict, self.heard.refused
+        if verdict is None or refused is None or refused.reason is not Reason.PASSWORD_RULES:
+            return
+        for rule in Rule:
+            key = "rule.met" if rule in verdict.met else "rule.missing"
+            self._say(key, Style.ITEM, rule=Words(f"rule.{rule}"))
+
+    def interrupt(self) -> None:
+        """Ask about the conversation itself, over the question."""
+        self._say(f"interrupt.{self.chat.interruption}", Style.STRONG, **self._step())
+        self._choices()
+
+    def _step(self) -> dict[str, object]:
+        step = max(QUESTIONS[self.chat.state].step, 1)
+        return {"step": Words(f"step.{step}"), "n": step, "total": STEPS}
+
+    # ---- then: remarks at any question -------------------------------------------------------
+
+    def say_status(self) -> None:
+        """Where we are, and how long the code lasts."""
+        if QUESTIONS[self.chat.state].step:
+            self._say("status", **self._step())
+        if self.chat.state in (S.CODE, S.NO_SMS):
+            self._say("status.code")
+        self.ask()
+
+    def say_language(self) -> None:
+        """Confirm the language and ask again in it."""
+        self._say_and_ask("language.done")
+
+    def say_human(self) -> None:
+        """Where a person helps."""
+        self._say_and_ask("human")
+
+    def say_first_question(self) -> None:
+        """There is nothing before this question."""
+        self._say_and_ask("back.none")
+
+    def say_no_way_back(self) -> None:
+        """The code is used up: what stands behind it is not asked again."""
+        self._say_and_ask("back.proved")
+
+    def say_stale(self) -> None:
+        """An old button: here is the present question."""
+        self._say_and_ask("stale")
+
+    def say_edited(self) -> None:
+        """A changed message is not an answer."""
+        self._say_and_ask("edited")
+
+    def say_wait(self) -> None:
+        """The world has not answered yet."""
+        self._say("wait")
+
+    def say_not_erased(self) -> None:
+        """The password is still in the chat: the parent should delete it."""
+        self._say("password.not_erased")
+
+    # ---- then: the code ----------------------------------------------------------------------
+
+    def request_code(self) -> None:
+        """Ask for the first code."""
+        chat = self.chat
+        self.outputs.append(o.RequestCode(chat.phone, chat.last, chat.first, chat.own_phone))
+
+    def request_again(self) -> None:
+        """Ask for another code."""
+        chat = self.chat
+        self.outputs.append(o.RequestCode(chat.phone, chat.last, chat.first, own=False))
+
+    def check_code(self) -> None:
+        """Is it the newest code?"""
+        self.outputs.append(o.CheckCode(self.chat.phone, self._secret()))
+
+    def _secret(self) -> Secret:
+        assert self.heard.secret is not None  # noqa: S101 - set when "code" or "password" is heard
+        return self.heard.secret
+
+    def cancel_code(self) -> None:
+        """Going back makes the code useless (MISSION 4.1)."""
+        self.outputs.append(o.CancelCode())
+        self.chat.code_sent_at = self.chat.code_expires_at = None
+        self.ask()
+
+    def say_too_soon(self) -> None:
+        """The next code must wait."""
+        self._say_and_ask_briefly("code.too_soon", seconds=self.heard.seconds)
+
+    def say_budget(self) -> None:
+        """No more codes for now."""
+        self._say_and_ask("code.budget", at=self.heard.moment)
+
+    def offer_help(self) -> None:
+        """No code typed after a while: offer help unasked."""
+        self.chat.nudged = True
+        self._say("code.nudge")
+        self._choices()
+
+    def say_wrong_code(self) -> None:
+        """Not the code; so many tries left."""
+        self._say_and_ask_briefly("code.wrong", n=self.heard.left)
+
+    def say_burnt(self) -> None:
+        """Too many tries: this code is cancelled."""
+        self._say_and_ask("code.burnt")
+
+    def say_old_code(self) -> None:
+        """An earlier code: take the newest."""
+        self._say_and_ask_briefly("code.old", at=self.heard.moment)
+
+    def say_expired_code(self) -> None:
+        """The 30 minutes are over."""
+        self._say_and_ask("code.expired")
+
+    def lock(self) -> None:
+        """Too many tries in all: a pause, longer each time."""
+        self.outputs.append(o.CancelCode())
+        self.chat.lock(self.policy, self.now)
+        self.say_locked()
+
+    def say_locked(self) -> None:
+        """Until when the pause lasts."""
+        self._say("locked", at=self.chat.locked_until)
+
+    # ---- then: who it is ---------------------------------------------------------------------
+
+    def match(self) -> None:
+        """Look for the person with this name among those of the proven number."""
+        self.outputs.append(o.MatchGuardian(self.chat.phone, self.chat.last, self.chat.first))
+
+    def say_code_right(self) -> None:
+        """The number is proved and the person found."""
+        self._say_and_ask("code.right")
+
+    def say_name_differs(self) -> None:
+        """The number is right, the name is not the school's."""
+        self._say_and_ask("name.differs", n=self.heard.left)
+
+    # ---- then: the password ------------------------------------------------------------------
+
+    def hash(self) -> None:
+        """Only the hash is kept, until the account is opened (DESIGN, decision 9)."""
+        assert self.heard.verdict is not None  # noqa: S101 - looked at when "password" was heard
+        self._say("password.strength", strength=Words(f"strength.{self.heard.verdict.strength}"))
+        self.outputs.append(o.HashPassword(self._secret()))
+
+    def compare(self) -> None:
+        """Is the second entry the same?"""
+        self.outputs.append(o.ComparePassword(self._secret(), self.chat.digest))
+
+    def say_different(self) -> None:
+        """The two entries differ: choose again."""
+        self._say_and_ask("password.different")
+
+    def say_prove_again(self) -> None:
+        """The proof is too old to set a password: another code."""
+        self.chat.proved_at = None
+        self._say_and_ask("password.prove_again")
+
+    # ---- then: the children ------------------------------------------------------------------
+
+    def first_child(self) -> None:
+        """Begin with the first child, and say how many there are."""
+        self.chat.child = -1
+        self.chat.child = self._neighbour(+1) or 0
+        self._say_and_ask("children", n=len(self.chat.children))
+
+    def last_child(self) -> None:
+        """Back from the recap."""
+        self.chat.child = len(self.chat.children)
+        self.chat.child = self._neighbour(-1) or 0
+        self.ask()
+
+    def next_child(self) -> None:
+        """Go on with the next child."""
+        self._move(+1)
+        self.ask()
+
+    def previous_child(self) -> None:
+        """Go back to the child before."""
+        self._move(-1)
+        self.ask()
+
+    def _move(self, way: int) -> None:
+        at = self._neighbour(way)
+        assert at is not None  # noqa: S101 - the row's condition looked
+        self.chat.child = at
+
+    def check_birthdate(self) -> None:
+        """Is it the register's date?"""
+        assert self.chat.pending_date is not None  # noqa: S101 - noted when "date" was heard
+        pupil = self.chat.children[self.chat.child].pupil
+        self.outputs.append(o.CheckBirthdate(pupil, self.chat.pending_date))
+
+    def confirm(self) -> None:
+        """The date was right."""
+        self._say("child.confirmed")
+        self.chat.pending_date = None
+        self.ask()
+
+    def confirm_and_next(self) -> None:
+        """The date was right; the next child."""
+        self._say("child.confirmed")
+        self.chat.pending_date = None
+        self.next_child()
+
+    def say_wrong_date(self) -> None:
+        """The date is not the school's; so many tries left."""
+        self._say("birthdate.wrong", n=self.heard.left)
+        self.chat.pending_date = None
+        self._ask(hint=False)
+
+    def put_aside(self) -> None:
+        """Three wrong dates: this child waits for the school, the others go on."""
+        self._note_aside()
+        self.ask()
+
+    def put_aside_and_next(self) -> None:
+        """The same, and the next child."""
+        self._note_aside()
+        self.next_child()
+
+    def put_aside_and_close(self) -> None:
+        """The same, and nobody is left."""
+        self._note_aside()
+        self.close()
+
+    def _note_aside(self) -> None:
+        self._say("child.aside")
+        self.chat.pending_date = None
+        self._tell_school("birthdate")
+
+    def drop(self) -> None:
+        """Not this parent's child: the school is told."""
+        self._note_not_mine()
+        self.ask()
+
+    def drop_and_next(self) -> None:
+        """The same, and the next child."""
+        self._note_not_mine()
+        self.next_child()
+
+    def drop_and_close(self) -> None:
+        """The same, and nobody is left."""
+        self._note_not_mine()
+        self.close()
+
+    def _note_not_mine(self) -> None:
+        self._say("child.not_mine")
+        self._tell_school("not_mine")
+
+    def _tell_school(self, about: str) -> None:
+        pupil = self.chat.children[self.chat.child].pupil
+        self.outputs.append(o.TellSchool(about, pupil, self.chat.guardians))
+
+    # ---- then: the end -----------------------------------------------------------------------
+
+    def _list_children(self) -> None:
+        for child in self.chat.children:
+            self._say(
+                f"recap.{child.status}",
+                Style.ITEM,
+                child=child.first,
+                initial=child.initial,
+                school=child.school,
+            )
+
+    def say_child_missing(self) -> None:
+        """A child is missing from the list: why, and what to do."""
+        self._say_and_ask("recap.child_missing")
+
+    def open_account(self) -> None:
+        """Everything is proved: open the account (the tutorial, step 9, "Confirmer")."""
+        chat = self.chat
+        confirmed = tuple(child.pupil for child in chat.children if child.status == "confirmed")
+        self.outputs.append(
+            o.OpenAccount(chat.guardians, confirmed, chat.last, chat.first, chat.phone, chat.digest)
+        )
+
+    def close(self) -> None:
+        """An end: erase what is no longer needed, and tell."""
+        chat = self.chat
+        identifier, phone = chat.identifier, chat.phone
+        chat.forget()
+        chat.seen_at = self.now
+        if identifier:
+            chat.identifier, chat.phone, chat.burnt, chat.locks = identifier, phone, 0, 0
+        self.ask()
+
+    def say_services(self) -> None:
+        """What the account opens (the tutorial, step 3)."""
+        self._say_and_ask("services")
+
+    def text_identifier(self) -> None:
+        """Send the identifier by SMS, once."""
+        self.chat.texted = True
+        self.outputs.append(o.TextIdentifier(self.chat.phone, self.chat.identifier))
+        self._say_and_ask("done.texted")
+
+    def say_texted_already(self) -> None:
+        """It was sent already."""
+        self._say_and_ask("done.texted_already")
+
+    def start_over(self) -> None:
+        """Forget the answers and ask from the beginning."""
+        self._drop_code()
+        self.chat.forget()
+        self.chat.seen_at = self.now
+        self.ask()
+
+    def stop(self) -> None:
+        """The parent stopped: everything is erased."""
+        self._drop_code()
+        self.chat.forget()
+        self._say("stopped")
+
+    def erase(self) -> None:
+        """The parent asked to be forgotten."""
+        self._drop_code()
+        self.chat.forget()
+        self._say("erased")
+
+    def forget(self) -> None:
+        """A long silence: erase, and say so when the parent comes back."""
+        self._drop_code()
+        self.chat.forget()
+
+    def _drop_code(self) -> None:
+        if self.chat.code_sent_at:
+            self.outputs.append(o.CancelCode())

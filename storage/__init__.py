@@ -1,0 +1,1 @@
+"""Everything that must outlive the process. It knows neither Telegram nor sentences."""

@@ -1,0 +1,115 @@
+"""The embedded account directory: identifiers, and passwords as Argon2id hashes."""
+
+import os
+from dataclasses import dataclass
+from datetime import datetime
+
+from cryptography.exceptions import InvalidKey
+from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
+
+from flows.inputs import AccountExists, AccountOpened
+from flows.outputs import OpenAccount, TellSchool
+from flows.questions.name import fold
+from flows.secret import Secret
+from storage.database import Work, one, run, stamp
+from storage.vault import Vault
+
+# RELIABILITY 5 (OWASP's first choice): 19 MiB, two passes, one lane.
+_MEMORY_KIB, _PASSES, _LANES = 19 * 1024, 2, 1
+
+
+def hash_password(password: Secret) -> str:
+    """The Argon2id hash in its usual text form. Slow on purpose: call it outside the event loop."""
+    argon = Argon2id(
+        salt=os.urandom(16), length=32, iterations=_PASSES, lanes=_LANES, memory_cost=_MEMORY_KIB
+    )
+    return argon.derive_phc_encoded(password.reveal().encode())
+
+
+def is_password(password: Secret, digest: str) -> bool:
+    """Whether this is the password of the hash. As slow as hashing."""
+    try:
+        Argon2id.verify_phc_encoded(password.reveal().encode(), digest)
+    except InvalidKey:
+        return False
+    return True
+
+
+def stem(first: str, last: str) -> str:
+    """First initial, dot, last name, in ASCII: "m.dupont" (MISSION 1.3, Identifier)."""
+    return f"{fold(first)[:1]}.{fold(last)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Accounts:
+    """Accounts opened by conversations."""
+
+    vault: Vault
+
+    def open(
+        self, wanted: OpenAccount, chat: bytes, now: datetime
+    ) -> Work[AccountOpened | AccountExists]:
+        """Open the account, or say which one exists. Two at one instant get one account."""
+        existing = yield from self.identifier_of(wanted.guardians)
+        if existing is not None:
+            return AccountExists(existing)
+        identifier = yield from self._free_identifier(stem(wanted.first, wanted.last))
+        key = self.vault.key("identifier", identifier)
+        person = {
+            "identifier": identifier,
+            "last": wanted.last,
+            "first": wanted.first,
+            "phone": wanted.phone,
+        }
+        rows = yield from run(
+            "INSERT INTO accounts (identifier_key, password_hash, sealed, chat, opened_at)"
+            " VALUES (?, ?, ?, ?, ?) RETURNING id",
+            key,
+            wanted.digest,
+            self.vault.seal(person, _place(key)),
+            chat,
+            stamp(now),
+        )
+        account = rows[0][0]
+        for guardian in wanted.guardians:
+            yield from run("INSERT INTO account_guardians VALUES (?, ?)", guardian, account)
+        for pupil in wanted.confirmed:
+            yield from run("INSERT INTO account_pupils VALUES (?, ?)", account, pupil)
+        return AccountOpened(identifier)
+
+    def identifier_of(self, guardians: tuple[int, ...]) -> Work[str | None]:
+        """The identifier of the account that one of these records has, if any."""
+        for guardian in guardians:
+            row = yield from one(
+                "SELECT identifier_key, sealed FROM account_guardians JOIN accounts"
+                " ON accounts.id = account_guardians.account WHERE guardian = ?",
+                guardian,
+            )
+            if row:
+                return str(self.vault.open(row[1], _place(row[0]))["identifier"])
+        return None
+
+    def _free_identifier(self, wanted: str) -> Work[str]:
+        """The stem for the first of its name, then stem2, stem3, …"""
+        rows = yield from run(
+            "INSERT INTO identifier_stems (stem_key, taken) VALUES (?, 1)"
+            " ON CONFLICT (stem_key) DO UPDATE SET taken = taken + 1 RETURNING taken",
+            self.vault.key("stem", wanted),
+        )
+        taken = rows[0][0]
+        return wanted if taken == 1 else f"{wanted}{taken}"
+
+    def tell_school(self, note: TellSchool, now: datetime) -> Work[None]:
+        """Keep a note for the school: a wrong attachment, a birthdate to verify."""
+        yield from run(
+            "INSERT INTO school_notes (about, uai, guardian, pupil, at)"
+            " SELECT ?, uai, ?, id, ? FROM pupils WHERE id = ?",
+            note.about,
+            note.guardians[0],
+            stamp(now),
+            note.pupil,
+        )
+
+
+def _place(identifier_key: bytes) -> str:
+    return f"accounts:{identifier_key.hex()}"

@@ -1,0 +1,81 @@
+"""Conversations and the updates they have taken."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from flows.chat import Chat
+from storage.database import Work, every, one, run, stamp
+from storage.vault import Vault
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a conversation lives. Never a phone number or a person (DESIGN, decision 15)."""
+
+    channel: str
+    place: str
+
+
+class Conversations:
+    """Each conversation is one sealed record, found by the keyed hash of its address."""
+
+    def __init__(self, vault: Vault) -> None:
+        self._vault = vault
+
+    def key(self, address: Address) -> bytes:
+        """The name of the conversation in every table."""
+        return self._vault.key("chat", address.channel, address.place)
+
+    def take(self, update: str, now: datetime) -> Work[bool]:
+        """Note that an update is being taken; False if it was taken before."""
+        rows = yield from run(
+            "INSERT INTO updates (id, at) VALUES (?, ?) ON CONFLICT DO NOTHING RETURNING id",
+            update,
+            stamp(now),
+        )
+        return bool(rows)
+
+    def load(self, chat: bytes) -> Work[Chat | None]:
+        """The stored conversation, or None for a new one."""
+        row = yield from one("SELECT record FROM chats WHERE chat = ?", chat)
+        if row is None:
+            return None
+        return Chat.from_dict(self._vault.open(row[0], f"chats:{chat.hex()}"))
+
+    def save(
+        self, chat: bytes, address: Address, record: Chat, wake: datetime | None, now: datetime
+    ) -> Work[None]:
+        """Store the conversation as it is now."""
+        yield from run(
+            "INSERT INTO chats (chat, state, record, address, wake_at, updated_at)"
+            " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (chat) DO UPDATE SET state = excluded.state,"
+            " record = excluded.record, wake_at = excluded.wake_at,"
+            " updated_at = excluded.updated_at",
+            chat,
+            record.state.value,
+            self._vault.seal(record.to_dict(), f"chats:{chat.hex()}"),
+            self._vault.seal([address.channel, address.place], f"address:{chat.hex()}"),
+            wake and stamp(wake),
+            stamp(now),
+        )
+
+    def address(self, chat: bytes) -> Work[Address]:
+        """Where a stored conversation lives."""
+        row = yield from one("SELECT address FROM chats WHERE chat = ?", chat)
+        assert row is not None  # noqa: S101 - only asked of stored conversations
+        return Address(*self._vault.open(row[0], f"address:{chat.hex()}"))
+
+    def to_wake(self, now: datetime) -> Work[list[Address]]:
+        """The conversations whose moment has come."""
+        rows = yield from every(
+            "SELECT chat FROM chats WHERE wake_at <= ? ORDER BY wake_at LIMIT 100", stamp(now)
+        )
+        addresses = []
+        for (chat,) in rows:
+            addresses.append((yield from self.address(chat)))
+        return addresses
+
+    def by_state(self) -> Work[dict[str, int]]:
+        """How many conversations stand in each state."""
+        rows = yield from every("SELECT state, count(*) FROM chats GROUP BY state ORDER BY state")
+        return dict(rows)

@@ -1,0 +1,233 @@
+"""One database, and the shape of all work done in it: a generator that yields SQL and gets rows.
+
+A transaction is written once, as plain code without I/O::
+
+    def rename(who: int, name: str) -> Work[bool]:
+        row = yield from one("SELECT name FROM people WHERE id = ?", who)
+        ...
+
+and `Database.run` drives it to its end inside one transaction. For SQLite the whole generator runs
+in aiosqlite's thread in one go: one hop a turn instead of one a statement (a third of the cost).
+Another driver can await each statement instead; the work stays the same.
+"""
+
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib import resources
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import aiosqlite
+
+T = TypeVar("T")
+Row = tuple[Any, ...]
+
+
+class StorageError(Exception):
+    """The database's fault, with one clear line that says what to do."""
+
+
+class Busy(StorageError):
+    """Another process holds the database; the same work can be tried again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sql:
+    """One statement and its parameters; with `many`, one execution for each row of parameters."""
+
+    text: str
+    parameters: Sequence[Any] = ()
+    many: Iterable[Sequence[Any]] | None = None
+
+
+Work = Generator[Sql, list[Row], T]
+
+
+def every(text: str, *parameters: object) -> Work[list[Row]]:
+    """All rows of a query."""
+    return (yield Sql(text, parameters))
+
+
+def one(text: str, *parameters: object) -> Work[Row | None]:
+    """The first row of a query, or None."""
+    rows = yield Sql(text, parameters)
+    return rows[0] if rows else None
+
+
+def run(text: str, *parameters: object) -> Work[list[Row]]:
+    """A statement that changes something; the rows of its RETURNING clause, if it has one."""
+    return (yield Sql(text, parameters))
+
+
+def run_many(text: str, rows: Iterable[Sequence[Any]]) -> Work[None]:
+    """The same statement for many rows, taken from `rows` as they come."""
+    yield Sql(text, many=rows)
+
+
+def stamp(moment: datetime) -> int:
+    """How a moment is stored: whole seconds since 1970, UTC."""
+    return int(moment.timestamp())
+
+
+def moment(stamped: int) -> datetime:
+    """The moment that `stamp` stored."""
+    return datetime.fromtimestamp(stamped, UTC)
+
+
+class Database:
+    """A SQLite file (or ":memory:"), opened by `open_database`."""
+
+    def __init__(self, connection: aiosqlite.Connection) -> None:
+        self._connection = connection
+
+    async def run(self, work: Work[T]) -> T:
+        """Do the work in one transaction: all of it, or nothing when it raises."""
+        return await self._in_thread(lambda connection: _transaction(connection, work))
+
+    async def prepare(self, work: Work[T]) -> T:
+        """Do work that reads, or fills TEMP tables: however long it takes, no writer waits."""
+        return await self._in_thread(lambda connection: _transaction(connection, work, "BEGIN"))
+
+    async def close(self) -> None:
+        """Close the file. Safe at any moment: what was committed stays."""
+        await self._connection.close()
+
+    async def _in_thread(self, job: Callable[[sqlite3.Connection], T]) -> T:
+        # aiosqlite has no public call that hands a whole function to its thread; this one is what
+        # all of its public calls are made of.
+        execute = cast("Callable[..., Awaitable[T]]", self._connection._execute)
+        return await execute(job, self._connection._conn)
+
+
+def _transaction(
+    connection: sqlite3.Connection, work: Work[T], begin: str = "BEGIN IMMEDIATE"
+) -> T:
+    try:
+        connection.execute(begin)
+    except sqlite3.OperationalError as error:
+        work.close()
+        raise _named(error) from error
+    try:
+        result = _drive(connection, work)
+        connection.execute("COMMIT")
+    except BaseException as error:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        work.close()
+        if isinstance(error, sqlite3.OperationalError | sqlite3.DatabaseError):
+            raise _named(error) from error
+        raise
+    return result
+
+
+def _drive(connection: sqlite3.Connection, work: Work[T]) -> T:
+    """Feed the work with rows until it returns."""
+    try:
+        statement = next(work)
+        while True:
+            if statement.many is None:
+                rows = connection.execute(statement.text, statement.parameters).fetchall()
+            else:
+                connection.executemany(statement.text, statement.many)
+                rows = []
+            statement = work.send(rows)
+    except StopIteration as end:
+        return cast(T, end.value)
+
+
+def _named(error: sqlite3.Error) -> Exception:
+    """Say whose fault a SQLite error is. Broken SQL stays as it is: that is ours."""
+    text = str(error)
+    if "locked" in text or "busy" in text:
+        return Busy("The database is in use by another process. It will be tried again.")
+    if "readonly" in text or "read-only" in text:
+        return StorageError("The database cannot be written: check the file's owner and rights.")
+    if "disk" in text and "full" in text:
+        return StorageError("The disk is full: make room, and the work goes on by itself.")
+    if "malformed" in text or "not a database" in text:
+        return StorageError("The database file is damaged: restore it from a backup.")
+    if "unable to open" in text:
+        return StorageError("The database file cannot be opened: check its folder and rights.")
+    return error
+
+
+@asynccontextmanager
+async def open_database(path: str | Path) -> AsyncIterator[Database]:
+    """Open the SQLite file at `path`, bring its schema up to date, and close it at the end."""
+    database = await connect(path)
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+async def connect(path: str | Path) -> Database:
+    """Open without a `with`; the caller closes. Raises StorageError in one clear line."""
+    if str(path) != ":memory:":
+        Path(path).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        connection = await aiosqlite.connect(path, isolation_level=None, timeout=10)
+    except sqlite3.Error as error:
+        raise _named(error) from error
+    database = Database(connection)
+    try:
+        await database._in_thread(_prepare)
+    except BaseException as error:
+        await database.close()
+        if isinstance(error, sqlite3.Error):
+            raise _named(error) from error
+        raise
+    if str(path) != ":memory:":
+        Path(path).chmod(0o600)
+    return database
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
+    # WAL lets the bot read while an import writes. FULL: a reply that was sent means that the
+    # progress behind it survives a power cut too (promise 1). secure_delete: what is erased is
+    # overwritten (RELIABILITY 0.1).
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA secure_delete = ON")
+    _migrate(connection)
+
+
+def migrations() -> list[tuple[int, str]]:
+    """The numbered files of `storage/migrations`, oldest first: (version, SQL)."""
+    files = resources.files("storage").joinpath("migrations").iterdir()
+    found = [(int(file.name[:4]), file.read_text("utf-8")) for file in files if file.name[0] == "0"]
+    return sorted(found)
+
+
+def _migrate(connection: sqlite3.Connection) -> None:
+    """Apply what is missing, each file in one transaction, safe when two processes start."""
+    known = migrations()
+    for version, script in known:
+        if _version(connection) >= version:
+            continue
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            if _version(connection) < version:  # the other process may have been quicker
+                for statement in _statements(script):
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA user_version = {version:d}")
+            connection.execute("COMMIT")
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise
+    if _version(connection) > known[-1][0]:
+        raise StorageError("The database was made by a newer Sésame: update Sésame first.")
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _statements(script: str) -> list[str]:
+    """Split a migration at the `;` that end a line."""
+    parts = (script + "\n").split(";\n")
+    return [part.strip() for part in parts if part.strip()]

@@ -1,0 +1,48 @@
+"""The way of an import: from files to the register in one transaction, or not at all."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+from storage.database import Database, Work
+from storage.importing.difference import compare, write
+from storage.importing.recognise import gather
+from storage.importing.report import Report, find_problems, make_report
+from storage.importing.staging import Staging, Watch
+from storage.vault import Vault
+
+
+async def load(
+    paths: Sequence[Path],
+    *,
+    database: Database,
+    vault: Vault,
+    watch: Watch,
+    now: datetime,
+    uai: str = "",
+    dry_run: bool = False,
+) -> Report:
+    """Read the files into the register; with `dry_run`, only tell what that would change.
+
+    Raises RefusedFile, and then nothing has changed. Reading takes no lock; what differs is
+    written in one short transaction. The TEMP tables stay for `report.problems`.
+    """
+    await database.prepare(_read(paths, uai, Staging(vault, watch)))
+    if dry_run:
+        return await database.prepare(_compare(vault))
+    return await database.run(_bring_up_to_date(vault, now))
+
+
+def _read(paths: Sequence[Path], uai: str, staging: Staging) -> Work[None]:
+    yield from staging.stage(gather(paths, uai))
+    yield from find_problems()
+
+
+def _compare(vault: Vault) -> Work[Report]:
+    return (yield from make_report(vault, (yield from compare(vault))))
+
+
+def _bring_up_to_date(vault: Vault, now: datetime) -> Work[Report]:
+    report = yield from _compare(vault)
+    yield from write(now)
+    return report

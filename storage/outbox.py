@@ -1,0 +1,106 @@
+"""What must still be sent. Rows are written in the turn's transaction and sent after it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from storage.database import Work, every, moment, one, run, stamp
+from storage.vault import Vault
+
+REPLY, ERASE, SMS = "reply", "erase", "sms"
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """One thing to send. `body` is a JSON value whose shape is the sender's business."""
+
+    number: int
+    chat: bytes
+    kind: str
+    body: Any
+    attempts: int
+    due_at: datetime
+    created_at: datetime
+    expires_at: datetime | None
+
+
+class Outbox:
+    """Parcels of all conversations, in order within each."""
+
+    def __init__(self, vault: Vault) -> None:
+        self._vault = vault
+
+    def add(
+        self, chat: bytes, kind: str, body: object, now: datetime, expires: datetime | None = None
+    ) -> Work[None]:
+        """Put a parcel in, to be sent at once."""
+        yield from run(
+            "INSERT INTO outbox (chat, kind, body, created_at, due_at, expires_at)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
+            chat,
+            kind,
+            self._vault.seal(body, f"outbox:{chat.hex()}"),
+            stamp(now),
+            stamp(now),
+            expires and stamp(expires),
+        )
+
+    def first(self, chat: bytes, kind: str) -> Work[Parcel | None]:
+        """The oldest parcel of this kind that still waits, due or not."""
+        row = yield from one(
+            "SELECT id, body, attempts, due_at, created_at, expires_at FROM outbox"
+            " WHERE chat = ? AND kind = ? AND status = 'waiting' ORDER BY id LIMIT 1",
+            chat,
+            kind,
+        )
+        if row is None:
+            return None
+        number, body, attempts, due_at, created_at, expires_at = row
+        return Parcel(
+            number,
+            chat,
+            kind,
+            self._vault.open(body, f"outbox:{chat.hex()}"),
+            attempts,
+            moment(due_at),
+            moment(created_at),
+            expires_at and moment(expires_at),
+        )
+
+    def mark(self, parcel: Parcel, status: str) -> Work[None]:
+        """Set the status. What is finished keeps no text (RELIABILITY 5, Outbox)."""
+        keep = status in ("waiting", "sending")
+        yield from run(
+            "UPDATE outbox SET status = ?, body = CASE WHEN ? THEN body END WHERE id = ?",
+            status,
+            int(keep),
+            parcel.number,
+        )
+
+    def try_later(self, parcel: Parcel, due: datetime) -> Work[None]:
+        """It was surely not delivered: once more at `due`."""
+        yield from run(
+            "UPDATE outbox SET status = 'waiting', attempts = attempts + 1, due_at = ?"
+            " WHERE id = ?",
+            stamp(due),
+            parcel.number,
+        )
+
+    def waiting(self) -> Work[list[tuple[bytes, str]]]:
+        """Which conversations have something to send, and of which kind."""
+        rows = yield from every(
+            "SELECT DISTINCT chat, kind FROM outbox WHERE status = 'waiting' ORDER BY id"
+        )
+        return [(chat, kind) for chat, kind in rows]
+
+    def give_up_unclear(self) -> Work[None]:
+        """After a restart: an SMS that may have left is not sent again (DESIGN, decision 11)."""
+        yield from run("UPDATE outbox SET status = 'failed', body = NULL WHERE status = 'sending'")
+
+    def by_status(self) -> Work[dict[str, dict[str, int]]]:
+        """Counts for each kind and status."""
+        rows = yield from every("SELECT kind, status, count(*) FROM outbox GROUP BY kind, status")
+        counts: dict[str, dict[str, int]] = {}
+        for kind, status, number in rows:
+            counts.setdefault(kind, {})[status] = number
+        return counts

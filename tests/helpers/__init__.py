@@ -1,0 +1,1 @@
+"""What makes a test read like the dialogue."""
