@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 IN := $(VENV)/bin
 
-.PHONY: chat test test-long format clean
+.PHONY: chat test test-long format docs clean
 
 chat: $(VENV)/.ready
 	@$(IN)/sesame chat
@@ -21,6 +21,9 @@ test-long: $(VENV)/.ready-to-test
 format: $(VENV)/.ready-to-test
 	$(IN)/ruff check --fix .
 	$(IN)/ruff format .
+
+docs: $(VENV)/.ready-to-test
+	$(IN)/python -m tests.docs
 
 clean:
 	rm -rf $(VENV)

@@ -19,6 +19,12 @@ from xml.etree.ElementTree import iterparse
 
 from make_register import write
 
+from flows.secret import Secret
+from storage.database import open_database
+from storage.importing.load import load
+from storage.importing.staging import Unwatched
+from storage.vault import Vault
+
 _BARE = {
     "ELEVE": ("ID_NATIONAL", "NOM_DE_FAMILLE", "PRENOM", "DATE_NAISS"),
     "PERSONNE": ("NOM_DE_FAMILLE", "PRENOM", "TEL_PORTABLE", "MEL"),
@@ -43,30 +49,15 @@ def _bare_rows(path: Path):  # type: ignore[no-untyped-def]
             element.clear()
 
 
-class _Unwatched:
-    def read(self, size: int) -> None:
-        """Take no notice."""
-
-    def rows(self, count: int) -> None:
-        """Take no notice."""
-
-
 def ours(files: list[Path], database: Path) -> None:
     """Import the files as `sesame import` does."""
     asyncio.run(_import(files, database))
 
 
 async def _import(files: list[Path], path: Path) -> None:
-    from flows.secret import Secret
-    from storage.database import open_database
-    from storage.importing.load import load
-    from storage.vault import Vault
-
     async with open_database(path) as database:
         vault = Vault(Secret("benchmark"))
-        await load(
-            files, database=database, vault=vault, watch=_Unwatched(), now=datetime.now(UTC)
-        )
+        await load(files, database=database, vault=vault, watch=Unwatched(), now=datetime.now(UTC))
 
 
 def _measured(what: Callable[[list[Path], Path], None], folder: Path) -> None:

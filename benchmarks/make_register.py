@@ -10,8 +10,12 @@ from pathlib import Path
 
 UAI = "0960002F"
 
-_LAST = "MARTIN BERNARD DUBOIS THOMAS ROBERT RICHARD PETIT DURAND LEROY MOREAU SIMON LAURENT".split()
-_FIRST = "Camille Louise Jules Léa Adam Inès Noé Chloé Gaël Zoé Mélissa Karim Aïcha Hervé".split()
+# fmt: off
+_LAST = ["MARTIN", "BERNARD", "DUBOIS", "THOMAS", "ROBERT", "RICHARD", "PETIT", "DURAND", "LEROY",
+         "MOREAU", "SIMON", "LAURENT"]
+_FIRST = ["Camille", "Louise", "Jules", "Léa", "Adam", "Inès", "Noé", "Chloé", "Gaël", "Zoé",
+          "Mélissa", "Karim", "Aïcha", "Hervé"]
+# fmt: on
 
 
 def eleves(pupils: int, random_: random.Random) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import locale
+import logging
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
@@ -43,6 +44,10 @@ def run(work: Coroutine[Any, Any, int | None]) -> None:
         fail(str(error))
     except KeyboardInterrupt:
         sys.exit(130)
+    except Exception as error:
+        from bot.engine import place_of
+
+        fail(f"our mistake ({type(error).__name__} at {place_of(error)}): please report it.")
     else:
         sys.exit(status or 0)
 
@@ -55,6 +60,17 @@ def settings() -> Any:
         return read_settings()
     except BadSetting as error:
         return fail(str(error))
+
+
+def start_logging() -> None:
+    """Our own events on standard error; those of libraries may hold what parents write."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    ours = logging.getLogger("sesame")
+    ours.addHandler(handler)
+    ours.setLevel(logging.INFO)
+    ours.propagate = False
+    logging.getLogger().addHandler(logging.NullHandler())
 
 
 @click.group(help=_("cli.sesame"), context_settings={"help_option_names": ["-h", "--help"]})
@@ -76,6 +92,7 @@ def serve() -> None:
     """The Telegram bot."""
     from bot.serve import serve as listen
 
+    start_logging()
     run(listen(settings()))
 
 

@@ -25,7 +25,7 @@ from storage.conversations import Conversations
 from storage.database import Database, open_database
 from storage.outbox import Outbox
 from storage.register import Register
-from storage.vault import Vault
+from storage.vault import Vault, check_secret
 
 
 def utc_now() -> datetime:
@@ -97,7 +97,9 @@ async def open_storage(settings: Settings) -> AsyncIterator[tuple[Database, Vaul
     """The database of the settings, and the vault that opens what is sealed in it."""
     path = settings.database_path
     async with open_database(path) as database:
-        yield database, Vault(secret_of(settings, path))
+        vault = Vault(secret_of(settings, path))
+        await database.run(check_secret(vault))
+        yield database, vault
 
 
 def secret_of(settings: Settings, database: Path) -> Secret:

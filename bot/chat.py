@@ -12,7 +12,7 @@ from bot.app import Service, open_storage, run_service, sms_sender, utc_now
 from bot.channel import said
 from bot.engine import Update
 from bot.settings import Settings, read_duration
-from bot.terminal import Bubbles, Pipe, Screen, Terminal
+from bot.terminal import Pipe, Screen, Terminal
 from flows.inputs import Returned
 from storage.conversations import Address
 from storage.importing.load import load
@@ -23,7 +23,7 @@ HERE = Address("terminal", "me")
 
 async def chat(settings: Settings, lang: str | None, default_lang: str) -> None:
     """Talk until the end of the input. Without SESAME_DATABASE_URL all is forgotten at the end."""
-    screen: Screen = Bubbles() if sys.stdin.isatty() and sys.stdout.isatty() else Pipe()
+    screen = _screen()
     with tempfile.TemporaryDirectory(prefix="sesame-") as folder:
         demo = "database_url" not in settings.model_fields_set
         if demo:
@@ -39,6 +39,14 @@ async def chat(settings: Settings, lang: str | None, default_lang: str) -> None:
                 pass
         finally:
             await session.end()
+
+
+def _screen() -> Screen:
+    if sys.stdin.isatty() and sys.stdout.isatty():
+        from bot.bubbles import Bubbles  # noqa: PLC0415 - a pipe starts without rich
+
+        return Bubbles()
+    return Pipe()
 
 
 async def _fill(settings: Settings) -> None:
@@ -76,7 +84,7 @@ class Session:
         )
         await self._service.delivery.resume()
         await self._service.take(Update(HERE, Returned(lang), language=self._lang))
-        if isinstance(self._screen, Bubbles):  # a pipe stays in step with its input
+        if not isinstance(self._screen, Pipe):  # a pipe stays in step with its input
             self._watch = asyncio.create_task(self._wake_now_and_then())
 
     async def end(self) -> None:

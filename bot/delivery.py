@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from bot.channel import Channel, Reply, TryLater, Undeliverable
 from bot.sms import SmsRefused, SmsSender
 from storage.conversations import Conversations
-from storage.database import Database
+from storage.database import Database, StorageError
 from storage.outbox import ERASE, REPLY, SMS, Outbox, Parcel
 
 log = logging.getLogger("sesame.delivery")
@@ -75,12 +75,17 @@ class Delivery:
         try:
             while True:
                 self._again.discard(here)
-                while parcel := await self._database.run(self._outbox.first(chat, kind)):
-                    await self._send(parcel)
+                try:
+                    while parcel := await self._database.run(self._outbox.first(chat, kind)):
+                        await self._send(parcel)
+                except StorageError as error:
+                    log.warning("delivery waits: %s", error)
+                    await asyncio.sleep(1)  # it goes on by itself when the fault ends
+                    continue
                 if here not in self._again:
                     return
         except Exception as error:
-            log.error("delivery stopped: %s", type(error).__name__)  # the next post tries again
+            log.error("delivery stopped: %s", type(error).__name__)  # our mistake; next post tries
         finally:
             del self._tasks[here]
 

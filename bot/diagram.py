@@ -1,26 +1,91 @@
 """The conversation's diagram in Mermaid, made from the table that runs."""
 
-from flows.table import EVERYWHERE, FLOW, WAITING, S
+from collections import Counter
+from itertools import pairwise
+
+from flows.table import CLOSED, FLOW, UNDER_WAY, WAITING, S
+
+MAIN_ROAD = (
+    *(S.START, S.PROFILE, S.MENU, S.LAST_NAME, S.FIRST_NAME, S.PHONE, S.CHECK, S.SENDING, S.CODE),
+    *(S.CHECKING, S.MATCHING, S.PASSWORD, S.HASHING, S.PASSWORD_AGAIN, S.COMPARING, S.CHILD),
+    *(S.BIRTHDATE, S.CHECKING_BIRTHDATE, S.RECAP, S.OPENING, S.DONE),
+)
+"""The way of a parent to whom nothing happens: drawn first, from top to bottom, and in colour."""
+
+_BOXES = {"any_question": UNDER_WAY, "any_end": CLOSED}  # one box stands for many states
+
+Fork = tuple[tuple[str | None, str], ...]  # provided that, go there; tried from the first
+Arrows = dict[tuple[str, str], list[str]]  # from, to: the words along it
 
 
 def diagram() -> str:
     """A state diagram: one arrow for each pair of states, with the words that lead along it.
 
-    Rows that stay at their question (help, language, a refused answer) are left out: every
-    question has them.
+    Left out is what would hide the rest: rows that stay at their question (help, language, a
+    refused answer), and "back" along an arrow that is drawn.
     """
-    arrows: dict[tuple[str, str], list[str]] = {}
-    for sources, word, _, to, _ in FLOW:
-        states = sources if isinstance(sources, list) else [sources]
-        if to is None or states == EVERYWHERE or len(states) > 3:
-            continue
-        for state in states:
-            words = arrows.setdefault((state.value, to.value), [])
-            if word not in words:
-                words.append(word)
+    arrows, forks = _arrows()
+    road = [arrow for at, to in pairwise(MAIN_ROAD) for arrow in _drawn(at.value, to.value, arrows)]
     lines = ["stateDiagram-v2", f"    [*] --> {S.START.value}"]
-    lines += [f"    {state.value} : {state.value} …" for state in WAITING]
+    lines += [f"    {box} : {box.replace('_', ' ')}" for box in _BOXES]
+    lines += [f"    state {fork} <<choice>>" for fork in forks]
     lines += [
-        f"    {source} --> {to} : {', '.join(words)}" for (source, to), words in arrows.items()
+        f"    {at} --> {to} : {', '.join(arrows[at, to])}"
+        for at, to in dict.fromkeys([*road, *arrows])
+    ]
+    lines += [
+        "    classDef road fill:#1d4f91,color:#fff",
+        "    classDef wait stroke-dasharray:4",
+        f"    class {','.join(state.value for state in MAIN_ROAD)} road",
+        f"    class {','.join(state.value for state in WAITING)} wait",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _arrows() -> tuple[Arrows, list[str]]:
+    """What is drawn. Where several words part in the same way, they part at one fork."""
+    ways = _ways()
+    shared = Counter(tail for way in ways.values() for tail in _tails(way))
+    forks: dict[Fork, str] = {}
+    arrows: Arrows = {}
+    for (at, word), way in ways.items():
+        tail = next((tail for tail in _tails(way) if shared[tail] > 1), ())
+        ends = [to for _, to in way[: len(way) - len(tail)]]
+        if tail:
+            fork = forks.setdefault(tail, f"fork{len(forks) + 1}")
+            arrows |= {(fork, to): [provided or "else"] for provided, to in tail}
+            ends.append(fork)
+        for to in dict.fromkeys(ends):
+            if word != "back" or not _drawn(to, at, arrows):
+                arrows.setdefault((at, to), []).append(word)
+    return arrows, list(forks.values())
+
+
+def _ways() -> dict[tuple[str, str], Fork]:
+    """Where a word leads from a state; "back" comes last."""
+    ways: dict[tuple[str, str], Fork] = {}
+    for states, word, provided, to, _ in sorted(FLOW, key=lambda row: row[1] == "back"):
+        if to is not None:
+            for at in _names(states):
+                ways[at, word] = (*ways.get((at, word), ()), (provided, to.value))
+    return ways
+
+
+def _names(states: S | list[S]) -> list[str]:
+    if isinstance(states, S):
+        return [states.value]
+    boxes = [box for box, group in _BOXES.items() if set(group) <= set(states)]
+    return boxes or [state.value for state in states]
+
+
+def _tails(way: Fork) -> list[Fork]:
+    """Its last rows, the most first: what it may share with another way."""
+    return [way[start:] for start in range(len(way) - 1)]
+
+
+def _drawn(at: str, to: str, arrows: Arrows) -> list[tuple[str, str]]:
+    """The arrows that lead from one state to the other, straight or by a fork."""
+    if (at, to) in arrows:
+        return [(at, to)]
+    forks = [fork for fork, end in arrows if end == to and (at, fork) in arrows]
+    return next(([(at, fork), (fork, to)] for fork in forks if fork.startswith("fork")), [])

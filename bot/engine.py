@@ -35,6 +35,14 @@ from storage.register import Register
 log = logging.getLogger("sesame.engine")
 
 Slow = o.HashPassword | o.ComparePassword
+Quick = (
+    o.LookUpNumber
+    | o.RequestCode
+    | o.CheckCode
+    | o.MatchGuardian
+    | o.CheckBirthdate
+    | o.OpenAccount
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +124,7 @@ class Engine:
             except Exception as error:
                 # Our own mistake. One bad update must not stop the bot, nor be given for ever.
                 # Only the kind and the place are logged: a message may hold what was typed.
-                log.error("turn failed: %s at %s", type(error).__name__, _place(error))
+                log.error("turn failed: %s at %s", type(error).__name__, place_of(error))
                 await self._doors.database.run(self._apologise(update, key))
         self._sent(key)
 
@@ -169,8 +177,7 @@ class Engine:
     def _reply(self, turn: _Turn, was: Chat) -> Reply | None:
         asks = [said for said in turn.said if isinstance(said, o.Ask)]
         leaves_contact = was.state is S.PHONE and not (asks and asks[-1].contact)
-        lang = turn.chat.lang or "fr"
-        return self._renderer.reply(turn.said, lang, turn.now, leaves_contact)
+        return self._renderer.reply(turn.said, turn.chat.lang, turn.now, leaves_contact)
 
     def _do(
         self, turn: _Turn, output: o.Output, ready: dict[Slow, i.FromWorld]
@@ -193,8 +200,19 @@ class Engine:
                 if output not in ready:
                     raise _NeedsTime(output)
                 return ready[output]
+            case _:
+                return (yield from self._answer(turn, output))
+        return None
+
+    def _answer(self, turn: _Turn, question: Quick) -> Work[i.FromWorld]:
+        doors, key, now = self._doors, turn.key, turn.now
+        match question:
+            case o.LookUpNumber(phone):
+                if self._trust_shared_contact and not (yield from doors.register.knows(phone)):
+                    return i.NumberNotKnown()
+                return i.NumberTaken()
             case o.RequestCode():
-                return (yield from self._request_code(turn, output))
+                return (yield from self._request_code(turn, question))
             case o.CheckCode(phone, code):
                 return (yield from doors.codes.check(key, phone, code, now))
             case o.MatchGuardian(phone, last, first):
@@ -202,14 +220,11 @@ class Engine:
             case o.CheckBirthdate(pupil, birthdate):
                 return (yield from doors.register.check_birthdate(key, pupil, birthdate, now))
             case o.OpenAccount():
-                return (yield from doors.accounts.open(output, key, now))
-        return None
+                return (yield from doors.accounts.open(question, key, now))
 
     def _request_code(self, turn: _Turn, wanted: o.RequestCode) -> Work[i.FromWorld]:
         doors, now = self._doors, turn.now
         known = yield from doors.register.knows(wanted.phone)
-        if wanted.own and not known and self._trust_shared_contact:
-            return i.NumberNotKnown()
         answer, code = yield from doors.codes.request(
             turn.key, wanted.phone, wanted.last, wanted.first, known, now
         )
@@ -227,6 +242,9 @@ class Engine:
 
     def _apologise(self, update: Update, key: bytes) -> Work[None]:
         now, doors = self._clock(), self._doors
+        if isinstance(update.happened, i.TimeCame):  # or it would fail for ever
+            yield from doors.conversations.let_sleep(key)
+            return
         if update.id and not (yield from doors.conversations.take(update.id, now)):
             return
         lang = update.language or "fr"
@@ -236,7 +254,7 @@ class Engine:
             yield from doors.conversations.save(key, update.address, Chat(lang=lang), None, now)
 
 
-def _place(error: BaseException) -> str:
+def place_of(error: BaseException) -> str:
     """File and line where it was raised."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:

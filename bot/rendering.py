@@ -22,19 +22,21 @@ class Renderer:
     def reply(
         self,
         outputs: Sequence[Output],
-        lang: str,
+        lang: str | None,
         now: datetime | None = None,
         leaves_contact: bool = False,
     ) -> Reply | None:
         """All that is said in one turn as one message; None when nothing is.
 
-        Times far from `now` are shown with their day.
+        Times far from `now` are shown with their day. Until the language is known (`lang` is
+        None) everything is said in all of them.
         """
+        langs = (lang,) if lang else locales.LANGUAGES
         text, marks = "", list[Mark]()
         for output in outputs:
             if isinstance(output, Say):
                 text += _gap(text, output.style)
-                part, exact = self._part(output, lang, now)
+                part, exact = self._part(output, langs, now)
                 marks += [Mark("exact", len(text) + start, length) for start, length in exact]
                 if output.style is Style.STRONG:
                     marks.append(Mark("strong", len(text), len(part)))
@@ -42,20 +44,17 @@ class Renderer:
         if not text:
             return None
         ask = next((output for output in reversed(outputs) if isinstance(output, Ask)), None)
-        leave = self.say("telegram.number_received", lang) if leaves_contact else ""
+        leave = self.say("telegram.number_received", langs[0]) if leaves_contact else ""
         if ask is None:
-            return Reply(text, lang, tuple(marks), leaves_contact=leave)
-        buttons = (
-            Button(locales.label(choice, ask.question, lang, ask.facts), choice)
-            for choice in ask.choices
-        )
+            return Reply(text, langs[0], tuple(marks), leaves_contact=leave)
+        buttons = (Button(_label(choice, ask, langs), choice) for choice in ask.choices)
         return Reply(
             text,
-            lang,
+            langs[0],
             tuple(marks),
             tuple(buttons),
             asked=ask.asked,
-            contact=locales.label("share_phone", ask.question, lang) if ask.contact else "",
+            contact=_label("share_phone", ask, langs) if ask.contact else "",
             hidden=ask.hidden,
             leaves_contact=leave,
         )
@@ -77,16 +76,22 @@ class Renderer:
         return fact
 
     def _part(
-        self, said: Say, lang: str, now: datetime | None
+        self, said: Say, langs: Sequence[str], now: datetime | None
     ) -> tuple[str, list[tuple[int, int]]]:
         """The words of one part, and where the stretches to be copied are."""
-        text, exact = self._words(said.key, lang, said.facts, now), list[tuple[int, int]]()
+        words = dict.fromkeys(self._words(said.key, lang, said.facts, now) for lang in langs)
+        text, exact = "\n".join(words), list[tuple[int, int]]()
         while _OPEN in text:
             start = text.index(_OPEN)
             end = text.index(_CLOSE) - 1
             text = text.replace(_OPEN, "", 1).replace(_CLOSE, "", 1)
             exact.append((start, end - start))
         return text, exact
+
+
+def _label(choice: str, ask: Ask, langs: Sequence[str]) -> str:
+    labels = (locales.label(choice, ask.question, lang, ask.facts) for lang in langs)
+    return " / ".join(dict.fromkeys(labels))
 
 
 def _gap(before: str, style: Style) -> str:

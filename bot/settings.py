@@ -224,3 +224,39 @@ def read_settings() -> Settings:
         name = "_".join(str(part) for part in first["loc"]).upper()
         problem = str(first["msg"]).removeprefix("Value error, ")
         raise BadSetting(f"SESAME_{name}: {problem}.") from None
+
+
+def settings_table() -> str:
+    """All settings with their meaning and default, in Markdown, for the README."""
+    rows = ["| setting | meaning | default |", "|---|---|---|"]
+    for name, field in Settings.model_fields.items():
+        default = "" if field.default_factory else _written(field.default)
+        rows.append(f"| `SESAME_{name.upper()}` | {field.description} | {default} |")
+    return "\n".join(rows)
+
+
+def _written(default: object) -> str:
+    """A default as it is written in the environment."""
+    match default:
+        case None | "":
+            return ""
+        case bool():
+            return "`true`" if default else "`false`"
+        case timedelta():
+            return f"`{_duration(default)}`"
+        case tuple():
+            parts = [
+                f"{part[1]}/{_duration(part[0])}" if isinstance(part, tuple) else _duration(part)
+                for part in default
+            ]
+            return f"`{' '.join(parts)}`"
+        case _:
+            return f"`{default}`"
+
+
+def _duration(length: timedelta) -> str:
+    """A length of time in the largest unit that divides it: the opposite of `read_duration`."""
+    seconds = int(length.total_seconds())
+    units = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
+    unit, size = next((unit, size) for unit, size in units if seconds % size == 0)
+    return f"{seconds // size}{unit}"

@@ -1,6 +1,5 @@
-"""The terminal channel: how a reply, an SMS and a transcript look on a screen or on a pipe."""
+"""The terminal channel: replies and SMS on a screen or a pipe, and the transcript of both."""
 
-import getpass
 import re
 import sys
 from dataclasses import dataclass, field
@@ -50,59 +49,6 @@ class Pipe:
         if not line:
             raise EOFError
         return line.rstrip("\r\n")
-
-
-class Bubbles:
-    """A terminal: bubbles left and right, the SMS on a small phone beside them."""
-
-    def __init__(self) -> None:
-        # Loaded only here: a pipe starts without it.
-        import readline  # noqa: F401, PLC0415 - gives input() its line editing
-
-        from rich.console import Console  # noqa: PLC0415
-
-        self._console = Console(highlight=False)
-
-    @property
-    def _width(self) -> int:
-        return min(60, self._console.width - 4)
-
-    def reply(self, reply: Reply) -> None:
-        """A bubble at the left, its choices under it."""
-        from rich.panel import Panel  # noqa: PLC0415
-        from rich.text import Text  # noqa: PLC0415
-
-        words = Text(reply.text)
-        for mark in reply.marks:
-            style = "bold" if mark.kind == "strong" else "bold reverse"
-            words.stylize(style, mark.start, mark.start + mark.length)
-        bubble = Panel.fit(words, border_style="cyan", title="Sésame", title_align="left")
-        bubble.width = self._width
-        self._console.print(bubble)
-        for line in numbered(reply):
-            self._console.print(Text(line, style="cyan"))
-
-    def sms(self, to: str, text: str) -> None:
-        """A phone at the right."""
-        from rich.align import Align  # noqa: PLC0415
-        from rich.panel import Panel  # noqa: PLC0415
-        from rich.text import Text  # noqa: PLC0415
-
-        title = f"SMS → {to}"
-        phone = Panel(Text(text), width=min(38, self._width), border_style="green", title=title)
-        self._console.print(Align.right(phone))
-
-    def note(self, text: str) -> None:
-        """A dim line."""
-        from rich.text import Text  # noqa: PLC0415
-
-        self._console.print(Text(text, style="dim"))
-
-    def read(self, hidden: bool) -> str:
-        """The person's line; nothing is shown of a password."""
-        if hidden:
-            return getpass.getpass("🔒 > ")
-        return input("> ")
 
 
 def numbered(reply: Reply) -> list[str]:

@@ -37,7 +37,6 @@ class Chat:
     last: str = field(default="", repr=False)
     first: str = field(default="", repr=False)
     phone: str = field(default="", repr=False)  # E.164
-    own_phone: bool = False  # the channel vouches that it is the parent's
     pending: tuple[str, ...] = field(default=(), repr=False)  # two names or numbers to choose from
     pending_date: date | None = field(default=None, repr=False)
 
@@ -65,6 +64,7 @@ class Chat:
             state=self.state,
             lang=self.lang,
             asked=self.asked,
+            pressed=self.pressed,
             locks=self.locks,
             locked_until=self.locked_until,
             burnt=self.burnt,

@@ -39,7 +39,9 @@ def offered(chat: Chat) -> tuple[str, ...]:
     question = QUESTIONS.get(chat.state)
     if question is None:
         return ()
-    return question.choices + (("back",) if question.back else ()) + ("help",)
+    other = "fr" if chat.lang == "en" else "en"
+    own = tuple(other if choice == "language" else choice for choice in question.choices)
+    return own + (("back",) if question.back else ()) + ("help",)
 
 
 def hear(chat: Chat, happened: i.Input, now: datetime, policy: Policy, heard: Heard) -> str | None:
@@ -52,11 +54,11 @@ def hear(chat: Chat, happened: i.Input, now: datetime, policy: Policy, heard: He
     if isinstance(happened, i.Returned) and happened.lang:
         chat.lang = happened.lang
     if chat.state in ENDED:
-        return "begin"
+        return _begins(chat, happened)
     if chat.state in WAITING:
         return "wait"
     if chat.state is S.LOCKED:
-        return "lift" if chat.locked_until is None or now >= chat.locked_until else "wait"
+        return _locked(chat, happened, now)
     word = _parent(chat, happened, now, policy, heard)
     chat.misses = chat.misses + 1 if word == "refused" else 0
     return word
@@ -67,6 +69,28 @@ def _time(chat: Chat, now: datetime, policy: Policy) -> str | None:
     if expires and now >= expires:
         return "expire"
     return "nudge" if nudge and now >= nudge else None
+
+
+def _begins(chat: Chat, happened: i.FromParent) -> str | None:
+    """Any message begins; a second tap on "stop" or a change to an old message does not."""
+    if isinstance(happened, i.Edited):
+        return None
+    if isinstance(happened, i.Pressed) and chat.pressed == (happened.asked, happened.choice):
+        return None
+    return "begin"
+
+
+def _locked(chat: Chat, happened: i.FromParent, now: datetime) -> str:
+    """During a pause only what cannot help a guesser is understood."""
+    if chat.locked_until is None or now >= chat.locked_until:
+        return "lift"
+    if isinstance(happened, i.Said):
+        word = _meant(happened, ())
+        if word in ("language", "fr", "en"):
+            return _chosen(chat, word)
+        if word in ("human", "erase"):
+            return word
+    return "wait"
 
 
 # ---- the parent ------------------------------------------------------------------------------
@@ -91,8 +115,8 @@ def _parent(
 
 
 def _pressed(chat: Chat, choice: str, asked: int) -> str | None:
-    if chat.pressed == (asked, choice):
-        return None  # a double tap
+    if chat.pressed == (asked, choice) and asked != chat.asked:
+        return None  # a double tap: the first one moved the conversation on
     if asked != chat.asked or choice not in offered(chat):
         return "stale"
     chat.pressed = (asked, choice)
@@ -206,7 +230,7 @@ def _phone(chat: Chat, text: str) -> str | Refused:
             return Refused(Reason.CHOOSE)
         chat.pending = number.numbers[:2]
         return "two_numbers"
-    chat.phone, chat.own_phone = number, False
+    chat.phone = number
     return "number"
 
 
@@ -218,8 +242,8 @@ def _contact(chat: Chat, phone: str, own: bool, heard: Heard) -> str:
     number = read_contact(phone)
     if isinstance(number, Refused):
         return _refuse(heard, number)
-    chat.phone, chat.own_phone = number, True
-    return "number"
+    chat.phone = number
+    return "own_number"
 
 
 def _code(chat: Chat, text: str, heard: Heard) -> str | Refused:
@@ -270,8 +294,10 @@ def _world(chat: Chat, answer: i.FromWorld, now: datetime, heard: Heard) -> str:
         case i.CodeBudgetSpent(until):
             heard.moment = until
             return "budget_spent"
+        case i.NumberTaken():
+            return "number_taken"
         case i.NumberNotKnown():
-            chat.phone, chat.own_phone = "", False
+            chat.phone = ""
             heard.refused = Refused(Reason.CONTACT_NOT_KNOWN)
             return "number_not_known"
         case i.CodeRight():
@@ -326,7 +352,7 @@ def _world(chat: Chat, answer: i.FromWorld, now: datetime, heard: Heard) -> str:
 def _matched(chat: Chat, matched: i.GuardianMatched) -> None:
     """Take the children over; what was already confirmed in this conversation stays so."""
     before = {child.pupil: child.status for child in chat.children}
-    chat.guardians, chat.avoid = matched.guardians, matched.avoid
+    chat.guardians, chat.avoid, chat.child = matched.guardians, matched.avoid, 0
     chat.children = [
         Child(
             known.pupil,

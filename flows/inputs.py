@@ -96,6 +96,11 @@ class CodeBudgetSpent:
 
 
 @dataclass(frozen=True, slots=True)
+class NumberTaken:
+    """The parent's own shared number can be used."""
+
+
+@dataclass(frozen=True, slots=True)
 class NumberNotKnown:
     """The school does not have this number. Only ever said of the parent's own shared contact."""
 
@@ -218,6 +223,7 @@ FromWorld = (
     CodeOnItsWay
     | CodeTooSoon
     | CodeBudgetSpent
+    | NumberTaken
     | NumberNotKnown
     | CodeRight
     | CodeWrong

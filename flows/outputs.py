@@ -74,17 +74,26 @@ class Erase:
 
 
 @dataclass(frozen=True, slots=True)
+class LookUpNumber:
+    """Does the school have the number that the channel knows to be the parent's own?
+
+    Answered by NumberTaken or NumberNotKnown. A typed number never gets this answer: it would
+    tell a stranger who is in the register (DESIGN, decision 2).
+    """
+
+    phone: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class RequestCode:
     """Make a code for this number and send it if the register knows the number.
 
-    Answered by CodeOnItsWay, CodeTooSoon or CodeBudgetSpent; by NumberNotKnown only when `own`
-    says that the channel vouches for the number (DESIGN, decision 2).
+    Answered by CodeOnItsWay, CodeTooSoon or CodeBudgetSpent, whether it is known or not.
     """
 
     phone: str = field(repr=False)
     last: str = field(repr=False)
     first: str = field(repr=False)
-    own: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +180,8 @@ class TextIdentifier:
 
 
 Question = (
-    RequestCode
+    LookUpNumber
+    | RequestCode
     | CheckCode
     | MatchGuardian
     | HashPassword

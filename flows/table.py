@@ -30,6 +30,7 @@ class S(Enum):
     SAME_NAME = "same_name"  # the first name equals the last: on purpose?
     PHONE = "phone"
     WHICH_PHONE = "which_phone"  # two numbers in one message
+    LOOKING_UP = "looking_up"  # does the school have the parent's own shared number?
     CHECK = "check"  # name and number read back before anything is sent
     SENDING = "sending"  # the world makes the first code
     CODE = "code"
@@ -116,6 +117,7 @@ COMMANDS = ("back", "cancel", "help", "language", "status", "human", "erase", "s
 ASKING = list(QUESTIONS)
 NAMES = [S.LAST_NAME, S.FIRST_NAME]  # a plain word is a name here, not a command (MISSION 4.1)
 WAITING = [
+    S.LOOKING_UP,
     S.SENDING,
     S.RESENDING,
     S.CHECKING,
@@ -170,11 +172,15 @@ FLOW: list[Row] = [
     (S.SAME_NAME,        "back",              None,               S.FIRST_NAME,    "ask"),
 
     (S.PHONE,            "number",            None,               S.CHECK,         "ask"),
+    (S.PHONE,            "own_number",        None,               S.LOOKING_UP,    "look_up"),
     (S.PHONE,            "two_numbers",       None,               S.WHICH_PHONE,   "ask"),
     (S.PHONE,            "only_number",       None,               S.ASK_SCHOOL,    "ask"),
     (S.PHONE,            "back",              None,               S.FIRST_NAME,    "ask"),
+    (S.LOOKING_UP,       "number_taken",      None,               S.CHECK,         "ask"),
+    (S.LOOKING_UP,       "number_not_known",  None,               S.PHONE,         "refuse"),
     (S.WHICH_PHONE,      "first_number",      None,               S.CHECK,         "ask"),
     (S.WHICH_PHONE,      "second_number",     None,               S.CHECK,         "ask"),
+    (S.WHICH_PHONE,      "number",            None,               S.CHECK,         "ask"),
     (S.WHICH_PHONE,      "back",              None,               S.PHONE,         "ask"),
     (S.CHECK,            "yes",               None,               S.SENDING,       "request_code"),
     (S.CHECK,            "number",            None,               S.CHECK,         "ask"),
@@ -189,9 +195,8 @@ FLOW: list[Row] = [
     (S.SENDING,          "code_on_its_way",   None,               S.CODE,          "ask"),
     (S.SENDING,          "code_too_soon",     None,               S.CHECK,         "say_too_soon"),
     (S.SENDING,          "budget_spent",      None,               S.ASK_SCHOOL,    "say_budget"),
-    (S.SENDING,          "number_not_known",  None,               S.PHONE,         "refuse"),
     ([S.CODE, S.NO_SMS], "code",              None,               S.CHECKING,      "check_code"),
-    ([S.CODE, S.NO_SMS], "resend",            None,               S.RESENDING,     "request_again"),
+    ([S.CODE, S.NO_SMS], "resend",            None,               S.RESENDING,     "request_code"),
     (S.CODE,             "nothing_arrives",   None,               S.NO_SMS,        "ask"),
     (S.CODE,             "nudge",             None,               STAY,            "offer_help"),
     (S.CODE,             "back",              None,               S.PHONE,         "cancel_code"),
@@ -294,7 +299,11 @@ FLOW: list[Row] = [
     (ASKING,             "restart",           None,               S.PROFILE,       "start_over"),
     (WAITING,            "wait",              None,               STAY,            "say_wait"),
     (S.LOCKED,           "wait",              None,               STAY,            "say_locked"),
-    (S.LOCKED,           "lift",              None,               S.CHECK,         "ask"),
+    (S.LOCKED,           "language",          None,               STAY,            "say_locked"),
+    (S.LOCKED,           "human",             None,               STAY,            "say_locked"),
+    (S.LOCKED,           "erase",             None,               STAY,            "erase_but_locks"),
+    (S.LOCKED,           "lift",              "phone_given",      S.CHECK,         "ask"),
+    (S.LOCKED,           "lift",              None,               S.PROFILE,       "ask"),
     (UNDER_WAY,          "expire",            None,               S.EXPIRED,       "forget"),
     (CLOSED,             "expire",            None,               S.START,         "forget"),
     (EVERYWHERE,         "erase_failed",      None,               STAY,            "say_not_erased"),

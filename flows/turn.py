@@ -147,6 +147,7 @@ class Turn:
             "masked": mask(chat.phone) if chat.phone else "",
             "last_digits": chat.phone[-2:],
             "until": chat.code_expires_at,
+            "minutes": int(self.policy.code_validity.total_seconds() // 60),
             "day": chat.pending_date,
             "identifier": Exact(chat.identifier),
         }
@@ -191,7 +192,7 @@ class Turn:
     def welcome(self) -> None:
         """Greet, say what is needed and what becomes of the answers, and ask."""
         if self.came_from is S.EXPIRED:
-            self._say("expired", days=self.policy.keep_idle.days)
+            self._say("expired")
         self._say("welcome")
         self._say("need")
         self._say("privacy")
@@ -286,15 +287,14 @@ class Turn:
 
     # ---- then: the code ----------------------------------------------------------------------
 
-    def request_code(self) -> None:
-        """Ask for the first code."""
-        chat = self.chat
-        self.outputs.append(o.RequestCode(chat.phone, chat.last, chat.first, chat.own_phone))
+    def look_up(self) -> None:
+        """Does the school have the parent's own number?"""
+        self.outputs.append(o.LookUpNumber(self.chat.phone))
 
-    def request_again(self) -> None:
-        """Ask for another code."""
+    def request_code(self) -> None:
+        """Ask for a code, the first or another."""
         chat = self.chat
-        self.outputs.append(o.RequestCode(chat.phone, chat.last, chat.first, own=False))
+        self.outputs.append(o.RequestCode(chat.phone, chat.last, chat.first))
 
     def check_code(self) -> None:
         """Is it the newest code?"""
@@ -330,7 +330,7 @@ class Turn:
 
     def say_burnt(self) -> None:
         """Too many tries: this code is cancelled."""
-        self._say_and_ask("code.burnt")
+        self._say_and_ask_briefly("code.burnt")
 
     def say_old_code(self) -> None:
         """An earlier code: take the newest."""
@@ -338,7 +338,7 @@ class Turn:
 
     def say_expired_code(self) -> None:
         """The 30 minutes are over."""
-        self._say_and_ask("code.expired")
+        self._say_and_ask_briefly("code.expired")
 
     def lock(self) -> None:
         """Too many tries in all: a pause, longer each time."""
@@ -547,6 +547,12 @@ class Turn:
         self._drop_code()
         self.chat.forget()
         self._say("erased")
+
+    def erase_but_locks(self) -> None:
+        """The same during a pause, which goes on."""
+        self.chat.forget()
+        self._say("erased")
+        self.say_locked()
 
     def forget(self) -> None:
         """A long silence: erase, and say so when the parent comes back."""

@@ -75,6 +75,10 @@ class Conversations:
             addresses.append((yield from self.address(chat)))
         return addresses
 
+    def let_sleep(self, chat: bytes) -> Work[None]:
+        """Do not wake this conversation until its parent comes back."""
+        yield from run("UPDATE chats SET wake_at = NULL WHERE chat = ?", chat)
+
     def by_state(self) -> Work[dict[str, int]]:
         """How many conversations stand in each state."""
         rows = yield from every("SELECT state, count(*) FROM chats GROUP BY state ORDER BY state")

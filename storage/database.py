@@ -12,6 +12,7 @@ Another driver can await each statement instead; the work stays the same.
 """
 
 import sqlite3
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -138,20 +139,29 @@ def _drive(connection: sqlite3.Connection, work: Work[T]) -> T:
         return cast(T, end.value)
 
 
+_FAULTS: dict[int, StorageError] = {
+    sqlite3.SQLITE_BUSY: Busy("The database is in use by another process; try again."),
+    sqlite3.SQLITE_LOCKED: Busy("The database is in use by another process; try again."),
+    sqlite3.SQLITE_READONLY: StorageError(
+        "The database cannot be written: check the file's owner and rights."
+    ),
+    sqlite3.SQLITE_PERM: StorageError("The database file may not be opened: check its rights."),
+    sqlite3.SQLITE_CANTOPEN: StorageError(
+        "The database file cannot be opened: check its folder and rights."
+    ),
+    sqlite3.SQLITE_FULL: StorageError("The disk is full: make room, and it goes on by itself."),
+    sqlite3.SQLITE_IOERR: StorageError("The disk does not answer as it should: check it."),
+    sqlite3.SQLITE_NOMEM: StorageError("There is not enough memory."),
+    sqlite3.SQLITE_CORRUPT: StorageError("The database file is damaged: restore it from a backup."),
+    sqlite3.SQLITE_NOTADB: StorageError("The file is not a database: check SESAME_DATABASE_URL."),
+}
+
+
 def _named(error: sqlite3.Error) -> Exception:
     """Say whose fault a SQLite error is. Broken SQL stays as it is: that is ours."""
-    text = str(error)
-    if "locked" in text or "busy" in text:
-        return Busy("The database is in use by another process. It will be tried again.")
-    if "readonly" in text or "read-only" in text:
-        return StorageError("The database cannot be written: check the file's owner and rights.")
-    if "disk" in text and "full" in text:
-        return StorageError("The disk is full: make room, and the work goes on by itself.")
-    if "malformed" in text or "not a database" in text:
-        return StorageError("The database file is damaged: restore it from a backup.")
-    if "unable to open" in text:
-        return StorageError("The database file cannot be opened: check its folder and rights.")
-    return error
+    code = getattr(error, "sqlite_errorcode", None)
+    fault = None if code is None else _FAULTS.get(code & 0xFF)  # the primary result code
+    return error if fault is None else type(fault)(*fault.args)
 
 
 @asynccontextmanager
@@ -167,7 +177,7 @@ async def open_database(path: str | Path) -> AsyncIterator[Database]:
 async def connect(path: str | Path) -> Database:
     """Open without a `with`; the caller closes. Raises StorageError in one clear line."""
     if str(path) != ":memory:":
-        Path(path).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _make_folder(Path(path).parent)
     try:
         connection = await aiosqlite.connect(path, isolation_level=None, timeout=10)
     except sqlite3.Error as error:
@@ -185,15 +195,34 @@ async def connect(path: str | Path) -> Database:
     return database
 
 
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise StorageError(f"{folder} cannot be made: {error.strerror}.") from error
+
+
 def _prepare(connection: sqlite3.Connection) -> None:
     # WAL lets the bot read while an import writes. FULL: a reply that was sent means that the
     # progress behind it survives a power cut too (promise 1). secure_delete: what is erased is
     # overwritten (RELIABILITY 0.1).
-    connection.execute("PRAGMA journal_mode = WAL")
+    _switch_to_wal(connection)
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA secure_delete = ON")
     _migrate(connection)
+
+
+def _switch_to_wal(connection: sqlite3.Connection) -> None:
+    """Switch the journal, once in a file's life. SQLite itself does not wait here for others."""
+    for patience in range(100, -1, -1):
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or not patience:
+                raise
+            time.sleep(0.05)
 
 
 def migrations() -> list[tuple[int, str]]:

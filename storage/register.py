@@ -14,7 +14,7 @@ from flows.inputs import (
     NotLegalGuardian,
 )
 from flows.policy import DAY, Policy
-from flows.questions.name import same_first, same_last
+from flows.questions.name import fold, same_first, same_last
 from storage.accounts import Accounts
 from storage.database import Work, every, one
 from storage.tallies import count, tally
@@ -65,7 +65,7 @@ class Register:
     def match(self, chat: bytes, phone: str, last: str, first: str, now: datetime) -> Work[Matched]:
         """Who has this proven number and this name, and what keeps them from activating."""
         people = yield from self._guardians_of(phone)
-        named = [person for person in people if person.is_named(last, first)]
+        named = _one_person([one for one in people if one.is_named(last, first)], first)
         if not named:
             return NameDiffers((yield from self._name_tries_left(chat, now)))
         guardians = tuple(person.guardian for person in named)
@@ -137,6 +137,19 @@ class Register:
 
     def _pupil_key(self, pupil: int) -> bytes:
         return self._vault.key("pupil", pupil)
+
+
+def _one_person(named: list[Person], first: str) -> list[Person]:
+    """The records of one person, who may be known to several schools (DESIGN, decision 6).
+
+    "Marie" fits both "Marie" and "Marie Anne": the exact one is meant. Where none is exact nobody
+    is, and the parent is asked again.
+    """
+    different = {(fold(one.birth), fold(one.first)) for one in named}
+    if len(different) < 2:
+        return named
+    exact = [one for one in named if fold(one.first) == fold(first)]
+    return exact if len({fold(one.birth) for one in exact}) == 1 else []
 
 
 def _names(person: Person) -> list[str]:

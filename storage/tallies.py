@@ -67,8 +67,3 @@ def open_for_another(
             again = moment(oldest) + length
             latest = max(again, latest) if latest else again
     return latest
-
-
-def forget_tallies(before: datetime) -> Work[None]:
-    """Counters older than the longest window are of no use."""
-    yield from run("DELETE FROM tallies WHERE at <= ?", stamp(before))

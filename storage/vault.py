@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from flows.secret import Secret
+from storage.database import Work, one, run
 
 _NONCE = 12  # bytes, NIST SP 800-38D 5.2.1.1
 
@@ -57,3 +58,12 @@ class Vault:
 
 def _derive(material: bytes, label: bytes) -> bytes:
     return HKDF(algorithm=SHA256(), length=32, salt=None, info=label).derive(material)
+
+
+def check_secret(vault: Vault) -> Work[None]:
+    """See that the vault's secret is the database's own. Raises VaultError when it is not."""
+    row = yield from one("SELECT sealed FROM canary")
+    if row is None:
+        yield from run("INSERT INTO canary VALUES (1, ?)", vault.seal("sesame", "canary"))
+    else:
+        vault.open(row[0], "canary")

@@ -90,12 +90,17 @@ def same_first(typed: str, known: str) -> bool:
     """Tell whether `typed` is the first name `known`, or one or the leading of several.
 
     The register's "Marie Anne" is two first names: "Marie", "Anne" and "Marie Anne" are right.
-    "Marie-Anne" is one: "Marie Anne" and "Marie-Anne" are right, "Marie" is not.
+    "Marie-Anne" is one: "Marie Anne" and "Marie-Anne" are right, "Marie" is not. Whoever copies
+    all first names from an identity card, "Marie Anne Louise", is right for "Marie" too.
     """
     names = _without_titles(known).replace(",", " ").split()
     leading = (" ".join(names[:count]) for count in range(1, len(names) + 1))
     alone = (name for name in names if len(name.strip(".")) > 1)  # an initial alone is no name
-    return any(_equal(typed, name) for name in (*leading, *alone))
+    words = typed.split()
+    copied = (" ".join(words[:count]) for count in range(1, len(words)))
+    return any(_equal(typed, name) for name in (*leading, *alone)) or any(
+        _equal(name, known) for name in copied
+    )
 
 
 def is_same_name(a: str, b: str) -> bool:

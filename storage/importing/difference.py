@@ -8,33 +8,44 @@ from storage.importing.records import folded
 from storage.register import guardian_place
 from storage.vault import Vault
 
-# How a person of the register is found again, most certain first. In each, only somebody who
-# matches exactly one staged row, which matches nobody else, counts as found. Identifiers may be
-# given anew between two exports, so a name found elsewhere goes before an identifier alone.
-_WAYS = {
-    "guardians": (
-        "old.gone_at IS NULL AND old.source_key = new.source_key AND old.name_key = new.name_key",
-        "old.source_key = new.source_key AND old.name_key = new.name_key",
-        "old.name_key = new.name_key AND EXISTS (SELECT 1 FROM guardian_phones AS known"
-        " JOIN staged_phones AS said ON said.phone_key = known.phone_key"
-        " WHERE known.guardian = old.id AND said.guardian = new.n)",
-        "old.name_key = new.name_key",
-    ),
-    "pupils": (
-        "old.gone_at IS NULL AND old.source_key = new.source_key",
-        "old.source_key = new.source_key",
-        "old.name_key = new.name_key",
-    ),
+# Nearly everybody has the same identifier as before, and the same name. In the school's last
+# export, as in this one, an identifier is one person's. By the name's index, which SQLite might
+# choose, thousands of namesakes would be compared with each other.
+_FIND_SAME = {
+    "guardians": "UPDATE staged_guardians AS new SET id = old.id FROM guardians AS old"
+    " INDEXED BY guardians_by_source"
+    " WHERE old.uai = new.uai AND old.source_key = new.source_key"
+    " AND old.name_key = new.name_key AND gone_at IS NULL AND NOT is_twin",
+    "pupils": "UPDATE staged_pupils AS new SET id = old.id FROM pupils AS old"
+    " WHERE old.uai = new.uai AND old.source_key = new.source_key"
+    " AND gone_at IS NULL AND NOT is_twin",
 }
 
-_FIND = (
-    "UPDATE staged_PEOPLE SET id = found.old FROM (SELECT new.n, old.id AS old,"
-    " count(*) OVER (PARTITION BY new.n) AS olds, count(*) OVER (PARTITION BY old.id) AS news"
-    " FROM staged_PEOPLE AS new JOIN PEOPLE AS old ON old.uai = new.uai AND WAY"
-    " WHERE new.id IS NULL AND NOT new.is_twin"
-    " AND old.id NOT IN (SELECT id FROM staged_PEOPLE WHERE id IS NOT NULL)) AS found"
-    " WHERE found.n = staged_PEOPLE.n AND olds = 1 AND news = 1"
+# By what the others are found again, most certain first: only where one person of the school has
+# that, and one staged person. Identifiers may be given anew between two exports, so a name found
+# elsewhere goes before an identifier alone (`_find_renamed`).
+_FIND_BY = {
+    "guardians": ("source_key, name_key", "name_key, phone_key", "name_key"),
+    "pupils": ("source_key", "name_key"),
+}
+_NOT_FOUND = (
+    "uai IN (SELECT uai FROM staged_schools)"
+    " AND id NOT IN (SELECT id FROM staged_PEOPLE WHERE id IS NOT NULL)"
 )
+_ANY_LEFT = (
+    "SELECT EXISTS (SELECT 1 FROM staged_PEOPLE WHERE id IS NULL AND NOT is_twin)"
+    " AND EXISTS (SELECT 1 FROM PEOPLE WHERE NOT_FOUND)"
+).replace("NOT_FOUND", _NOT_FOUND)
+_FIND = (
+    "UPDATE staged_PEOPLE SET id = pairs.id FROM (SELECT n, id,"
+    " count(*) OVER (PARTITION BY n) AS olds, count(*) OVER (PARTITION BY id) AS news FROM"
+    " (SELECT DISTINCT n, id FROM"
+    " (SELECT uai, COLUMNS, min(n) AS n FROM staged_PEOPLE NEW_PHONES"
+    " WHERE id IS NULL AND NOT is_twin GROUP BY uai, COLUMNS HAVING count(*) = 1) JOIN"
+    " (SELECT uai, COLUMNS, min(id) AS id FROM PEOPLE OLD_PHONES"
+    " WHERE NOT_FOUND GROUP BY uai, COLUMNS HAVING count(*) = 1) USING (uai, COLUMNS))) AS pairs"
+    " WHERE pairs.n = staged_PEOPLE.n AND olds = 1 AND news = 1"
+).replace("NOT_FOUND", _NOT_FOUND)
 
 
 class Changes(NamedTuple):
@@ -47,11 +58,14 @@ class Changes(NamedTuple):
 
 def compare(vault: Vault) -> Work[dict[str, Changes]]:
     """Find everybody again and say what differs. Writes to TEMP tables only."""
-    for people, ways in _WAYS.items():
-        for way in ways:
-            yield from run(_FIND.replace("WAY", way).replace("PEOPLE", people))
+    for people, same in _FIND_SAME.items():
+        yield from run(same)
+        for columns in _FIND_BY[people]:
+            if not (yield from run(_ANY_LEFT.replace("PEOPLE", people)))[0][0]:
+                break
+            yield from run(_find(people, columns))
     yield from _find_renamed(vault)
-    for people in _WAYS:
+    for people in _FIND_BY:
         for statement in _MARK:
             yield from run(statement.replace("PEOPLE", people))
     for statement in _NEW_LINKS:
@@ -61,6 +75,16 @@ def compare(vault: Vault) -> Work[dict[str, Changes]]:
         "pupils": Changes(*(yield from run(_COUNT.replace("PEOPLE", "pupils")))[0]),
         "links": Changes(*(yield from run(_COUNT_LINKS))[0]),
     }
+
+
+def _find(people: str, columns: str) -> str:
+    by_phone = "phone_key" in columns
+    return (
+        _FIND.replace("NEW_PHONES", "JOIN staged_phones ON guardian = n" if by_phone else "")
+        .replace("OLD_PHONES", "JOIN guardian_phones ON guardian = id" if by_phone else "")
+        .replace("COLUMNS", columns)
+        .replace("PEOPLE", people)
+    )
 
 
 def _find_renamed(vault: Vault) -> Work[None]:
@@ -115,10 +139,7 @@ _NEW_LINKS = (
     " WHERE g.id IS NOT NULL AND p.id IS NOT NULL GROUP BY g.id, p.id",
 )
 
-_GONE = (
-    "gone_at IS NULL AND uai IN (SELECT uai FROM staged_schools)"
-    " AND id NOT IN (SELECT id FROM staged_PEOPLE WHERE id IS NOT NULL)"
-)
+_GONE = f"gone_at IS NULL AND {_NOT_FOUND}"
 _OLD_LINKS = (
     "guardian IN (SELECT id FROM guardians WHERE uai IN (SELECT uai FROM staged_schools))"
     " AND NOT EXISTS (SELECT 1 FROM new_links AS new"
@@ -141,7 +162,7 @@ _COUNT_LINKS = (
 def write(now: datetime) -> Work[None]:
     """Bring the register to what is staged, after `compare` in the same transaction."""
     yield from run(_WRITE_SCHOOLS, stamp(now))
-    for people in _WAYS:
+    for people in _FIND_BY:
         for statement in _WRITE:
             yield from run(statement.replace("PEOPLE", people), stamp(now))
     for statement in (*_WRITE_PHONES, *_WRITE_LINKS):

@@ -1,11 +1,12 @@
 """The way of an import: from files to the register in one transaction, or not at all."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 from storage.database import Database, Work
-from storage.importing.difference import compare, write
+from storage.importing.difference import Changes, compare, write
 from storage.importing.recognise import gather
 from storage.importing.report import Report, find_problems, make_report
 from storage.importing.staging import Staging, Watch
@@ -27,22 +28,21 @@ async def load(
     Raises RefusedFile, and then nothing has changed. Reading takes no lock; what differs is
     written in one short transaction. The TEMP tables stay for `report.problems`.
     """
-    await database.prepare(_read(paths, uai, Staging(vault, watch)))
+    report = await database.prepare(_read(paths, uai, vault, watch))
     if dry_run:
-        return await database.prepare(_compare(vault))
-    return await database.run(_bring_up_to_date(vault, now))
+        changes = await database.prepare(compare(vault))
+    else:
+        changes = await database.run(_bring_up_to_date(vault, now))
+    return replace(report, changes=changes)
 
 
-def _read(paths: Sequence[Path], uai: str, staging: Staging) -> Work[None]:
-    yield from staging.stage(gather(paths, uai))
+def _read(paths: Sequence[Path], uai: str, vault: Vault, watch: Watch) -> Work[Report]:
+    yield from Staging(vault, watch).stage(gather(paths, uai))
     yield from find_problems()
+    return (yield from make_report(vault))
 
 
-def _compare(vault: Vault) -> Work[Report]:
-    return (yield from make_report(vault, (yield from compare(vault))))
-
-
-def _bring_up_to_date(vault: Vault, now: datetime) -> Work[Report]:
-    report = yield from _compare(vault)
+def _bring_up_to_date(vault: Vault, now: datetime) -> Work[dict[str, Changes]]:
+    changes = yield from compare(vault)
     yield from write(now)
-    return report
+    return changes

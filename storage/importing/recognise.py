@@ -196,7 +196,7 @@ def _csv(known: list[Known], uai: str) -> Iterator[Export]:
                 raise one.source.refuse("csv_uai")
             schools[code or uai] = name or schools.get(code or uai, "")
         if not schools:
-            raise one.source.refuse("empty")
+            raise one.source.refuse("no_rows")
         yield Export(Format.CSV, schools, [(one.source, partial(plain_csv.read, uai=uai))])
 
 

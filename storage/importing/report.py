@@ -80,7 +80,7 @@ class Report:
     formats: dict[str, str]
     activable_distinct: int
     warnings: dict[str, int]
-    changes: dict[str, Changes]
+    changes: dict[str, Changes] = field(default_factory=dict)
 
     @property
     def totals(self) -> Counts:
@@ -125,7 +125,7 @@ _WARNINGS = (
 )
 
 
-def make_report(vault: Vault, changes: dict[str, Changes]) -> Work[Report]:
+def make_report(vault: Vault) -> Work[Report]:
     """Count what is staged."""
     schools: dict[str, Counts] = {}
     formats: dict[str, str] = {}
@@ -148,7 +148,7 @@ def make_report(vault: Vault, changes: dict[str, Changes]) -> Work[Report]:
     warnings = dict(zip(WARNINGS, (yield from every(_WARNINGS))[0], strict=True))
     distinct = sum(school.activable for school in schools.values())
     distinct -= yield from _same_persons(vault)
-    return Report(schools, formats, distinct, warnings, changes)
+    return Report(schools, formats, distinct, warnings)
 
 
 def _same_persons(vault: Vault) -> Work[int]:

@@ -144,15 +144,14 @@ class _Reading:
         self._around = attributes.get("name", self._around)
 
     def _end_inside(self, tag: str) -> None:
-        name = self._around or tag
-        if name in self._kept:
-            if text := "".join(self._text).strip():
-                before = self._fields.get(name)
-                self._fields[name] = f"{before}{_BETWEEN}{text}" if before else text
-        elif tag == self._tag:
+        if tag == self._tag:
             self._complete.append(Element(tag, self._fields))
             self._depth -= 1
             self._watch_outside()
+        elif (name := self._around or tag) in self._kept:
+            if text := "".join(self._text).strip():
+                before = self._fields.get(name)
+                self._fields[name] = f"{before}{_BETWEEN}{text}" if before else text
         self._text.clear()
 
 
@@ -171,7 +170,7 @@ class _Parser(DefusedXMLParser):
         if has_internal_subset or (name, sysid) != _AAF_DOCTYPE:
             raise DTDForbidden(name, sysid, pubid)
 
-    def skipped_entity(self, name: str, is_parameter_entity: bool) -> None:
+    def skipped_entity(self, name: str, _: bool) -> None:
         """Refuse an entity that the DTD, which is not read, would explain."""
         raise EntitiesForbidden(name, None, None, None, None, None)
 

@@ -1,6 +1,12 @@
 -- Times are whole seconds since 1970, UTC. "sealed" columns are AES-GCM (storage/vault.py), keys
 -- are keyed hashes: the file alone shows no name, phone or birthdate.
 
+-- A known value, sealed: it opens only with the secret that sealed everything else.
+CREATE TABLE canary (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    sealed BLOB NOT NULL
+);
+
 -- One conversation: `record` is flows.Chat, sealed; `address` where it lives (channel, address).
 CREATE TABLE chats (
     chat BLOB PRIMARY KEY,

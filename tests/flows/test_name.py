@@ -222,7 +222,7 @@ def test_without_usage_name_only_the_birth_name_counts() -> None:
         ("Anne Marie", False),
         ("Marie Louise", False),
         ("Mari", False),
-        ("Marie Anne Louise Rose", False),
+        ("Marie Anne Louise Rose", True),
     ],
 )
 def test_one_or_the_leading_of_several_first_names(typed: str, same: bool) -> None:

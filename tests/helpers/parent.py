@@ -1,17 +1,22 @@
-"""A parent at each channel: says, presses, reads. The same dialogue runs on all of them."""
+"""A parent on each channel: says, presses, reads. The same dialogue runs on all of them.
 
-import asyncio
+`Parent` is what a test may do and see, whatever the channel. `CoreParent` is at the bare engine,
+`tests.helpers.terminal` in the terminal, `tests.telegram.chat_driver` on Telegram. Tests hold a
+`tests.helpers.dialogue.Dialogue`, which adds the words in which they are written.
+"""
+
 import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from bot.app import Service, open_storage, run_service
-from bot.channel import Reply, said
+from bot.channel import Reply, TryLater, Undeliverable, said
 from bot.engine import Update
 from bot.settings import Settings
-from flows.inputs import Pressed, SentOther, SharedContact
+from flows.inputs import Input, Pressed, Returned, SentOther, SharedContact
+from storage.codes import six_digits
 from storage.conversations import Address
 from tests.helpers.clock import Clock
 from tests.helpers.school import School
@@ -28,6 +33,9 @@ def test_settings(database: Path, **own: object) -> Settings:
         **own,
     }
     return Settings.model_validate(values)
+
+
+test_settings.__test__ = False  # type: ignore[attr-defined]  # a helper, not a test
 
 
 class Phone:
@@ -51,14 +59,25 @@ class Phone:
 class Parent(Protocol):
     """What a test can do and see on every channel."""
 
-    sms: Phone
-    clock: Clock
+    @property
+    def sms(self) -> Phone:
+        """The mobile phones of all parents."""
+
+    @property
+    def clock(self) -> Clock:
+        """The bot's clock."""
 
     async def says(self, text: str) -> None:
         """Type a message and wait for the answer."""
 
     async def presses(self, label: str) -> None:
         """Press the button with these words and wait for the answer."""
+
+    async def shares_own_number(self, phone: str) -> None:
+        """Share the own contact, and wait. Skips the test where the channel has no such thing."""
+
+    async def sends_photo(self) -> None:
+        """Send something that is not text, and wait. Skips the test as above."""
 
     @property
     def reads(self) -> str:
@@ -71,65 +90,132 @@ class Parent(Protocol):
     async def restarts(self) -> None:
         """Kill the bot and start it again."""
 
+    async def waits(self, **length: float) -> None:
+        """Let time go by, and the bot notice."""
 
-class CoreParent:
-    """A parent at the bare engine: real SQL, no channel between."""
+
+@runtime_checkable
+class Comes(Protocol):
+    """A channel where the conversation is opened by something else than /start."""
+
+    async def comes(self) -> None:
+        """Open the conversation."""
+
+
+class CoreBot:
+    """The bare engine: real SQL, no channel between. It can be killed and started again."""
 
     def __init__(
-        self, settings: Settings, clock: Clock, sms: Phone, lang: str | None, place: str
+        self,
+        settings: Settings,
+        clock: Clock,
+        sms: Phone,
+        make_code: Callable[[], str] = six_digits,
     ) -> None:
-        self.sms = sms
-        self.clock = clock
         self.settings = settings
-        self.lang = lang
-        self.address = Address("core", place)
-        self.replies: list[Reply] = []
-        self.erased: list[str] = []
-        self.can_erase = True
-        self.said: list[str] = []
+        self.clock = clock
+        self.sms = sms
+        self.parents: dict[str, CoreParent] = {}
+        self._make_code = make_code
         self._stack = AsyncExitStack()
-        self._messages = 0
 
-    async def opens(self) -> Service:
+    async def opens(self) -> None:
         """Start the bot."""
         database, vault = await self._stack.enter_async_context(open_storage(self.settings))
-        self.service = await self._stack.enter_async_context(
-            run_service(self.settings, database, vault, {"core": self}, self.sms, self.clock)
+        self.service: Service = await self._stack.enter_async_context(
+            run_service(
+                self.settings,
+                database,
+                vault,
+                {"core": self},
+                self.sms,
+                self.clock,
+                self._make_code,
+            )
         )
         await self.service.delivery.resume()
-        return self.service
 
     async def closes(self) -> None:
         """Stop the bot."""
         await self._stack.aclose()
+        self._stack = AsyncExitStack()
 
     async def restarts(self) -> None:
         """Kill the bot and start it again."""
         await self.closes()
-        self._stack = AsyncExitStack()
         await self.opens()
 
     # the channel
 
     async def send(self, place: str, reply: Reply) -> None:
         """Take a reply."""
-        assert place == self.address.place
-        self.replies.append(reply)
+        self.parents[place].receives(reply)
 
     async def erase(self, place: str, message: str) -> None:
         """Take a wish to erase."""
-        from bot.channel import Undeliverable
+        await self.parents[place].erases(message)
 
+
+class CoreParent:
+    """A parent at the bare engine."""
+
+    def __init__(self, bot: CoreBot, place: str, lang: str | None) -> None:
+        self.bot = bot
+        self.lang = lang
+        self.address = Address("core", place)
+        self.replies: list[Reply] = []
+        self.erased: list[str] = []
+        self.can_erase: bool | TryLater = True
+        self.said: list[str] = []
+        self._last: Reply | None = None
+        self._messages = 0
+        bot.parents[place] = self
+
+    def beside(self, place: str, lang: str | None = "fr") -> "CoreParent":
+        """Another parent (or the same one on another phone) at the same bot."""
+        return CoreParent(self.bot, place, lang)
+
+    @property
+    def sms(self) -> Phone:
+        """The mobile phones of all parents."""
+        return self.bot.sms
+
+    @property
+    def clock(self) -> Clock:
+        """The bot's clock."""
+        return self.bot.clock
+
+    @property
+    def settings(self) -> Settings:
+        """The bot's settings."""
+        return self.bot.settings
+
+    @property
+    def service(self) -> Service:
+        """The running bot."""
+        return self.bot.service
+
+    async def restarts(self) -> None:
+        """Kill the bot and start it again."""
+        await self.bot.restarts()
+
+    def receives(self, reply: Reply) -> None:
+        """The channel's side of a reply."""
+        self.replies.append(reply)
+        self._last = reply
+
+    async def erases(self, message: str) -> None:
+        """The channel's side of a wish to erase."""
+        if isinstance(self.can_erase, TryLater):
+            raise self.can_erase
         if not self.can_erase:
             raise Undeliverable
         self.erased.append(message)
 
-    # the parent
-
-    async def does(self, happened: object, update: str | None = None) -> None:
+    async def does(self, happened: Input, update: str | None = None) -> None:
         """Let anything happen."""
         self.replies.clear()
-        await self.service.take(Update(self.address, happened, update, self.lang))  # type: ignore[arg-type]
+        await self.service.take(Update(self.address, happened, update, self.lang))
 
     async def says(self, text: str) -> None:
         """Type a message."""
@@ -152,6 +238,10 @@ class CoreParent:
         """Send something that is not text."""
         await self.does(SentOther())
 
+    async def returns(self) -> None:
+        """Open the conversation again."""
+        await self.does(Returned())
+
     async def waits(self, **length: float) -> None:
         """Let time go by, and the bot notice."""
         self.replies.clear()
@@ -162,14 +252,12 @@ class CoreParent:
     @property
     def last(self) -> Reply:
         """The bot's last message."""
-        if self.replies:
-            self._last = self.replies[-1]
+        assert self._last is not None, "the bot has said nothing yet"
         return self._last
 
     @property
     def reads(self) -> str:
         """All that was said since the last action."""
-        _ = self.last if self.replies else None
         return "\n\n".join(reply.text for reply in self.replies)
 
     @property
@@ -187,25 +275,15 @@ async def core_parent(
     lang: str | None = "fr",
     place: str = "marie",
     sms: Phone | None = None,
-    fill: bool = True,
+    make_code: Callable[[], str] = six_digits,
     **own: object,
 ) -> AsyncIterator[CoreParent]:
     """A parent at the bare engine, with the school's register filled."""
-    parent = CoreParent(
-        test_settings(database, **own), clock or Clock(), sms or Phone(), lang, place
-    )
-    service = await parent.opens()
+    settings = test_settings(database, **own)
+    await school.fills_file(database, settings)
+    bot = CoreBot(settings, clock or Clock(), sms or Phone(), make_code)
+    await bot.opens()
     try:
-        if fill:
-            from bot.app import secret_of
-            from storage.vault import Vault
-
-            vault = Vault(secret_of(parent.settings, database))
-            await school.fills(service.doors.database, vault, parent.clock)
-        yield parent
+        yield CoreParent(bot, place, lang)
     finally:
-        await parent.closes()
-
-
-Make = Callable[..., AsyncIterator[CoreParent]]
-_ = asyncio
+        await bot.closes()

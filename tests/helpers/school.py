@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from bot.app import open_storage, secret_of
+from bot.settings import Settings
 from storage.database import Database
 from storage.importing.load import load
 from storage.importing.staging import Unwatched
@@ -13,10 +15,13 @@ from storage.vault import Vault
 from tests.helpers.clock import Clock
 
 COLUMNS = (
-    "uai school guardian_last guardian_usage guardian_first mobile legal"
-    " child_last child_first child_birthdate"
-).split()
+    *("uai", "school", "guardian_last", "guardian_usage", "guardian_first", "mobile", "legal"),
+    *("child_last", "child_first", "child_birthdate"),
+)
 LILAS, PORT = ("0750001U", "Collège des Lilas"), ("0750002V", "École du Port")
+
+
+_FILLED: dict[tuple[str, str], bytes] = {}
 
 
 @dataclass
@@ -42,6 +47,23 @@ class School:
             cells = (*at, last, usage, first, mobile, str(int(legal)), child_last, child_first)
             self.rows.append(dict(zip(COLUMNS, (*cells, birthdate), strict=True)))
         return self
+
+    async def fills_file(self, path: Path, settings: Settings) -> None:
+        """Import the families into a new database file; the same school is only read once."""
+        if path.exists():
+            return
+        key = (repr(self.rows), secret_of(settings, path).reveal())
+        if key not in _FILLED:
+            with TemporaryDirectory() as folder:
+                draft = Path(folder) / "register.sqlite3"
+                url = f"sqlite+aiosqlite:///{draft}"
+                async with open_storage(settings.model_copy(update={"database_url": url})) as (
+                    database,
+                    vault,
+                ):
+                    await self.fills(database, vault, Clock())
+                _FILLED[key] = draft.read_bytes()
+        path.write_bytes(_FILLED[key])
 
     async def fills(self, database: Database, vault: Vault, clock: Clock) -> None:
         """Import the families."""

@@ -69,10 +69,19 @@ EXAMPLES: dict[str, object] = {
     "strength": "très faible",
     "total": 6,
     "until": NOON,
+    "url": "file",
+    "why": "TimedOut",
+    "name": "@sesame_bot",
 }
 """Every fact that a text may show, at its longest likely."""
 
-OPERATORS = ("cli.", "report.", "import.")  # read by staff: other words are known there
+OPERATORS = (
+    "cli.",
+    "report.",
+    "import.",
+    "doctor.",
+    "status.",
+)  # read by staff: other words are known there
 NOT_SENTENCES = ("words.", "button.", *OPERATORS)
 
 
@@ -249,6 +258,7 @@ def test_what_the_other_rooms_say_exists(pattern: str) -> None:
 
 def test_a_text_shows_only_facts_that_the_conversation_gives_it() -> None:
     always = {"last", "first", "phone", "masked", "last_digits", "identifier", "contact"}
+    always |= {"minutes"}
     child = {"child", "initial", "school"}
     counted = {"n", "total"}
     somewhere: dict[str, set[str]] = {  # facts that only some turns have
@@ -524,7 +534,7 @@ def test_what_is_missing_is_named() -> None:
     with pytest.raises(KeyError, match=r"text 'human' needs the fact 'contact'"):
         say("human", "fr")
     with pytest.raises(KeyError, match=r"text 'code\.hint' needs the fact 'until'"):
-        say("code.hint", "fr", {"masked": "06", "until": None})
+        say("code.hint", "fr", {"masked": "06", "minutes": 30, "until": None})
     with pytest.raises(KeyError, match=r"text 'code\.wrong' needs the fact 'n'"):
         say("code.wrong", "fr")
     with pytest.raises(KeyError, match="no language 'de'"):

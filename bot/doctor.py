@@ -1,0 +1,70 @@
+"""`sesame doctor`: what is configured, what answers, and what is missing, in plain words."""
+
+from collections.abc import AsyncIterator
+
+import click
+
+import locales
+from bot.app import open_storage, sms_sender
+from bot.settings import BadSetting, Settings
+from storage.database import StorageError, one
+from storage.vault import VaultError
+
+Finding = tuple[bool, str]
+
+
+async def examine(settings: Settings, lang: str) -> int:
+    """Print one line for each finding; 1 when something is missing that `serve` needs."""
+    healthy = True
+    async for good, line in _findings(settings, lang):
+        click.echo(f"{'✓' if good else '✗'} {line}")
+        healthy = healthy and good
+    return 0 if healthy else 1
+
+
+async def _findings(settings: Settings, lang: str) -> AsyncIterator[Finding]:
+    yield await _database(settings, lang)
+    if settings.secret is None:
+        yield True, locales.say("doctor.secret_beside", lang)
+    else:
+        yield True, locales.say("doctor.secret_set", lang)
+    yield _sms(settings, lang)
+    yield await _telegram(settings, lang)
+
+
+async def _database(settings: Settings, lang: str) -> Finding:
+    try:
+        async with open_storage(settings) as (database, vault):
+            row = await database.run(one("SELECT count(*) FROM guardians WHERE gone_at IS NULL"))
+            sealed = await database.run(one("SELECT chat, record FROM chats LIMIT 1"))
+            if sealed is not None:
+                vault.open(sealed[1], f"chats:{sealed[0].hex()}")
+    except (BadSetting, StorageError, VaultError) as error:
+        return False, str(error)
+    assert row is not None  # noqa: S101 - count(*) always has a row
+    if row[0] == 0:
+        return False, locales.say("doctor.register_empty", lang)
+    return True, locales.say("doctor.register", lang, {"n": row[0]})
+
+
+def _sms(settings: Settings, lang: str) -> Finding:
+    try:
+        sms_sender(settings.sms, lambda _to, _text: None)
+    except BadSetting as error:
+        return False, str(error)
+    return True, locales.say("doctor.sms", lang, {"url": str(settings.sms).partition(":")[0]})
+
+
+async def _telegram(settings: Settings, lang: str) -> Finding:
+    if settings.telegram_token is None:
+        return False, locales.say("doctor.no_token", lang)
+    from telegram import Bot  # noqa: PLC0415 - takes a third of a second to import
+    from telegram.error import TelegramError  # noqa: PLC0415
+
+    url = f"{settings.telegram_api_url.rstrip('/')}/bot"
+    bot = Bot(settings.telegram_token.get_secret_value(), base_url=url)
+    try:
+        async with bot:
+            return True, locales.say("doctor.telegram", lang, {"name": f"@{bot.username}"})
+    except TelegramError as error:
+        return False, locales.say("doctor.telegram_silent", lang, {"why": type(error).__name__})

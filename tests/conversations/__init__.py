@@ -1,0 +1,1 @@
+"""Conversations that read like the dialogue: the parent says, the parent reads."""

@@ -1,0 +1,92 @@
+"""The parts of the README that come from the code. `make docs` writes them; a test compares."""
+
+import asyncio
+import re
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import click
+
+from bot.__main__ import main
+from bot.diagram import diagram
+from bot.settings import settings_table
+from locales import say
+from tests.helpers.parent import core_parent
+from tests.helpers.school import School
+
+README = Path(__file__).parents[1] / "README.md"
+LINES = (
+    "Hello",
+    "parent",
+    "activate my account",
+    "O'Brien",
+    "Sinéad",
+    "01 42 68 53 00",
+    "06 12 34 56 78",
+    "yes",
+    "<code>",
+    "<password>",
+    "<password>",
+    "yes",
+    "14/03/2014",
+    "activate",
+)
+
+
+def blocks() -> dict[str, str]:
+    """The generated parts, by name."""
+    return {
+        "transcript": f"```text\n{asyncio.run(transcript())}\n```",
+        "commands": commands(),
+        "settings": settings_table(),
+        "diagram": f"```mermaid\n{diagram()}```",
+    }
+
+
+def rewritten(page: str) -> str:
+    """The page with its generated parts as the code has them now."""
+    for name, block in blocks().items():
+        page = re.sub(
+            rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)",
+            lambda found, block=block: f"{found[1]}{block}\n{found[2]}",  # type: ignore[misc]
+            page,
+            flags=re.DOTALL,
+        )
+    return page
+
+
+def commands() -> str:
+    """A table of the commands."""
+    rows = ["| command | what it does |", "|---|---|"]
+    for name, command in sorted(main.commands.items()):
+        words = [f"sesame {name}"]
+        for parameter in command.params:
+            if isinstance(parameter, click.Argument):
+                words.append("FILE...")
+            elif parameter.opts[0] != "--help":
+                words.append(f"[{parameter.opts[0]}]")
+        rows.append(f"| `{' '.join(words)}` | {say(f'cli.{name}', 'en')} |")
+    return "\n".join(rows)
+
+
+async def transcript() -> str:
+    """A real conversation, with its code and password masked."""
+    school = School().knows("Sinéad O'BRIEN", "06 12 34 56 78", {"Léa O'BRIEN": "14/03/2014"})
+    shown: list[str] = []
+    with TemporaryDirectory() as folder:
+        async with core_parent(Path(folder) / "t.sqlite3", school, lang="en") as parent:
+            for line in LINES:
+                typed = line
+                if line == "<code>":
+                    typed = parent.sms.last_code
+                elif line == "<password>":
+                    typed = "Three+blue+boats+7"
+                await parent.says(typed)
+                shown += [f"> {'••••••' if typed != line else line}", ""]
+                shown += [parent.reads.replace("\n\n", "\n")]
+                shown += ["    ".join(f"[{label}]" for label in parent.buttons), ""]
+    return "\n".join(shown).strip()
+
+
+if __name__ == "__main__":
+    README.write_text(rewritten(README.read_text("utf-8")), encoding="utf-8")
