@@ -1,8 +1,8 @@
 """The command `sesame` (also `python -m bot`)."""
 
 import asyncio
-import locale
 import logging
+import os
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
@@ -18,8 +18,8 @@ import locales
 
 def person_lang() -> str:
     """French or English, by the machine's locale; French where it says neither."""
-    name = locale.setlocale(locale.LC_MESSAGES, "") if hasattr(locale, "LC_MESSAGES") else ""
-    return locales.guess(name) or "fr"
+    names = (os.environ.get(name) for name in ("LC_ALL", "LC_MESSAGES", "LANG"))
+    return locales.guess(next(filter(None, names), "")) or "fr"
 
 
 def _(key: str) -> str:

@@ -101,16 +101,17 @@ class Session:
             line = await asyncio.to_thread(self._screen.read, hidden)
         except (EOFError, KeyboardInterrupt):
             return False
-        if line.startswith(":") and not hidden:
+        # A password may begin with ":", but none is one of these: they have no capital letter.
+        if line.startswith((":restart", ":wait ") if hidden else ":"):
             await self._command(line)
         elif line.strip():
-            self._terminal.transcript.heard(line, hidden)
-            await self._say(line)
+            await self._say(line, hidden)
         return True
 
-    async def _say(self, line: str) -> None:
+    async def _say(self, line: str, hidden: bool) -> None:
         assert self._service is not None  # noqa: S101 - `begin` comes first
-        await self._service.take(Update(HERE, said(line), language=self._lang))
+        message = self._terminal.transcript.heard(line, hidden)
+        await self._service.take(Update(HERE, said(line, message), language=self._lang))
 
     async def _command(self, line: str) -> None:
         name, _, argument = line.partition(" ")

@@ -23,7 +23,7 @@ from flows import outputs as o
 from flows.chat import Chat
 from flows.policy import Policy
 from flows.secret import Secret
-from flows.step import step
+from flows.step import password_message, step
 from flows.table import S
 from storage.accounts import Accounts, hash_password, is_password
 from storage.codes import Codes
@@ -250,8 +250,13 @@ class Engine:
         lang = update.language or "fr"
         reply = Reply(self._renderer.say("error.internal", lang), lang)
         yield from doors.outbox.add(key, REPLY, reply.to_dict(), now)
-        if (yield from doors.conversations.load(key)) is None:
+        chat = yield from doors.conversations.load(key)
+        if chat is None:
             yield from doors.conversations.save(key, update.address, Chat(lang=lang), None, now)
+            return
+        message = password_message(chat.state, update.happened)
+        if message:
+            yield from doors.outbox.add(key, ERASE, {"message": message}, now)
 
 
 def place_of(error: BaseException) -> str:

@@ -63,9 +63,14 @@ class Transcript:
     lines: list[str] = field(default_factory=list)
     _codes: set[str] = field(default_factory=set)
 
-    def heard(self, text: str, hidden: bool) -> None:
-        """The person's line."""
+    def heard(self, text: str, hidden: bool) -> str | None:
+        """The person's line. Returns its name for `erase`; None for what is masked already."""
         self.lines.append(f"> {MASK if hidden else self._masked(text)}")
+        return None if hidden else str(len(self.lines) - 1)
+
+    def erase(self, line: str) -> None:
+        """Mask a line that turned out to hold a password."""
+        self.lines[int(line)] = f"> {MASK}"
 
     def replied(self, reply: Reply) -> None:
         """The bot's message."""
@@ -99,7 +104,9 @@ class Terminal:
         self.screen.reply(reply)
 
     async def erase(self, place: str, message: str) -> None:
-        """Nothing to erase: a password leaves no trace on this channel."""
+        """Mask the line: what was shown on the screen cannot be taken back from here."""
+        del place
+        self.transcript.erase(message)
 
     def show_sms(self, to: str, text: str) -> None:
         """Show an SMS beside the conversation."""

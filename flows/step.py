@@ -46,19 +46,27 @@ def step(
     if expires and now >= expires:  # the timer may be late, the parent came first
         fire(turn, "expire")
     word = hear(turn.chat, happened, now, policy, turn.heard)
-    if isinstance(happened, Said | Edited) and _holds_password(turn, word) and happened.message:
-        turn.outputs.append(Erase(happened.message))
+    message = _to_erase(turn, happened, word)
+    if message:
+        turn.outputs.append(Erase(message))
     if word is not None and knows(turn.state, word):
         fire(turn, word)
     return turn.chat, turn.outputs
 
 
-def _holds_password(turn: Turn, word: str | None) -> bool:
-    """Whether it was typed where a password is expected, or looks like one (promise 4)."""
+def _to_erase(turn: Turn, happened: Input, word: str | None) -> str | None:
+    """The message that leaves the chat: it holds a password, or looks like one (promise 4)."""
     refused = turn.heard.refused
-    if refused is not None and refused.reason is Reason.CODE_IS_PASSWORD:
-        return True
-    return turn.state in (S.PASSWORD, S.PASSWORD_AGAIN) and word not in COMMANDS
+    if refused and refused.reason is Reason.CODE_IS_PASSWORD and isinstance(happened, Said):
+        return happened.message
+    return None if word in COMMANDS else password_message(turn.state, happened)
+
+
+def password_message(state: S, happened: Input) -> str | None:
+    """The message that was typed where a password is expected; None if it was none."""
+    if state in (S.PASSWORD, S.PASSWORD_AGAIN) and isinstance(happened, Said | Edited):
+        return happened.message
+    return None
 
 
 def knows(state: S, word: str) -> bool:
