@@ -79,6 +79,7 @@ def said(text: str, message: str | None = None) -> Said:
         text=cleaned,
         exact=clean_password(text),
         means=locales.recognise(cleaned),
+        leads=locales.recognise(cleaned.partition(" ")[0]),
         is_command=cleaned.startswith("/"),
         message=message,
     )

@@ -1,9 +1,10 @@
 """The conversation's diagram in Mermaid, made from the table that runs."""
 
 from collections import Counter
+from collections.abc import Iterable
 from itertools import pairwise
 
-from flows.table import CLOSED, FLOW, UNDER_WAY, WAITING, S
+from flows.table import FLOW, OPENED, SENT_AWAY, UNDER_WAY, WAITING, S
 
 MAIN_ROAD = (
     *(S.START, S.PROFILE, S.MENU, S.LAST_NAME, S.FIRST_NAME, S.PHONE, S.CHECK, S.SENDING, S.CODE),
@@ -12,7 +13,8 @@ MAIN_ROAD = (
 )
 """The way of a parent to whom nothing happens: drawn first, from top to bottom, and in colour."""
 
-_BOXES = {"any_question": UNDER_WAY, "any_end": CLOSED}  # one box stands for many states
+_BOXES = {"any_question": UNDER_WAY, "sent_away": SENT_AWAY, "opened": OPENED}
+"""One box stands for many states."""
 
 Fork = tuple[tuple[str | None, str], ...]  # provided that, go there; tried from the first
 Arrows = dict[tuple[str, str], list[str]]  # from, to: the words along it
@@ -27,7 +29,8 @@ def diagram() -> str:
     arrows, forks = _arrows()
     road = [arrow for at, to in pairwise(MAIN_ROAD) for arrow in _drawn(at.value, to.value, arrows)]
     lines = ["stateDiagram-v2", f"    [*] --> {S.START.value}"]
-    lines += [f"    {box} : {box.replace('_', ' ')}" for box in _BOXES]
+    lines.append("    any_question : any question under way")
+    lines += [f"    {box} : {_listed(_BOXES[box])}" for box in ("sent_away", "opened")]
     lines += [f"    state {fork} <<choice>>" for fork in forks]
     lines += [
         f"    {at} --> {to} : {', '.join(arrows[at, to])}"
@@ -36,8 +39,8 @@ def diagram() -> str:
     lines += [
         "    classDef road fill:#1d4f91,color:#fff",
         "    classDef wait stroke-dasharray:4",
-        f"    class {','.join(state.value for state in MAIN_ROAD)} road",
-        f"    class {','.join(state.value for state in WAITING)} wait",
+        f"    class {_listed(MAIN_ROAD)} road",
+        f"    class {_listed(WAITING)} wait",
     ]
     return "\n".join(lines) + "\n"
 
@@ -75,7 +78,12 @@ def _names(states: S | list[S]) -> list[str]:
     if isinstance(states, S):
         return [states.value]
     boxes = [box for box, group in _BOXES.items() if set(group) <= set(states)]
-    return boxes or [state.value for state in states]
+    boxed = {state for box in boxes for state in _BOXES[box]}
+    return boxes + [state.value for state in states if state not in boxed]
+
+
+def _listed(states: Iterable[S]) -> str:
+    return ", ".join(state.value for state in states)
 
 
 def _tails(way: Fork) -> list[Fork]:

@@ -5,7 +5,7 @@ from datetime import date, datetime
 from typing import Any
 
 from flows.policy import Policy
-from flows.table import CLOSED, UNDER_WAY, S
+from flows.table import CLOSED, ENDED, WAITING, S
 
 VERSION = 1
 """Of the record's shape. A record of an earlier version is brought up to date by `from_dict`."""
@@ -48,10 +48,10 @@ class Chat:
 
     guardians: tuple[int, ...] = ()
     avoid: tuple[str, ...] = field(default=(), repr=False)
-    digest: str = field(default="", repr=False)
+    first_digest: str = field(default="", repr=False)  # typed once
+    digest: str = field(default="", repr=False)  # typed twice: the password of the account
     children: list[Child] = field(default_factory=list, repr=False)
     child: int = 0  # the one being asked about
-    children_seen: bool = False  # all were asked about once
 
     identifier: str = field(default="", repr=False)
     texted: bool = False  # the identifier was sent by SMS
@@ -74,9 +74,9 @@ class Chat:
 
     def expires_at(self, policy: Policy) -> datetime | None:
         """When the answers are erased if the parent stays silent; None when there are none."""
-        if self.seen_at is None or self.state not in UNDER_WAY + CLOSED:
+        if self.seen_at is None or self.state in ENDED + WAITING:
             return None
-        unproved = self.proved_at is None and self.state in UNDER_WAY
+        unproved = self.proved_at is None and self.state not in CLOSED
         return self.seen_at + (policy.keep_unproved if unproved else policy.keep_idle)
 
     def nudge_at(self, policy: Policy) -> datetime | None:

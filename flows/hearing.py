@@ -29,7 +29,6 @@ class Heard:
     left: int = 0  # tries
     seconds: int = 0  # to wait
     moment: datetime | None = None  # when an old code was superseded, when a budget is open again
-    digest: str = field(default="", repr=False)
 
 
 def offered(chat: Chat) -> tuple[str, ...]:
@@ -44,12 +43,12 @@ def offered(chat: Chat) -> tuple[str, ...]:
     return own + (("back",) if question.back else ()) + ("help",)
 
 
-def hear(chat: Chat, happened: i.Input, now: datetime, policy: Policy, heard: Heard) -> str | None:
-    """The word for the table, or None where nothing is to be done or said."""
+def hear(
+    chat: Chat, happened: i.FromParent | i.TimeCame, now: datetime, policy: Policy, heard: Heard
+) -> str | None:
+    """The word for the table of what the parent did or of the time, or None for nothing."""
     if isinstance(happened, i.TimeCame):
         return _time(chat, now, policy)
-    if not isinstance(happened, i.FromParent):
-        return _world(chat, happened, now, heard)
     chat.seen_at = now
     if isinstance(happened, i.Returned) and happened.lang:
         chat.lang = happened.lang
@@ -194,7 +193,7 @@ def _answer(chat: Chat, said: i.Said, now: datetime, policy: Policy, heard: Hear
         case S.PASSWORD | S.PASSWORD_AGAIN:
             return _password(chat, said.exact, now, policy, heard)
         case S.CHILD | S.BIRTHDATE | S.BIRTHDATE_CHECK:
-            return _birthdate(chat, text, now)
+            return _birthdate(chat, said, now)
         case _:
             return Refused(Reason.CHOOSE)
 
@@ -266,93 +265,102 @@ def _password(chat: Chat, text: str, now: datetime, policy: Policy, heard: Heard
     return "password"
 
 
-def _birthdate(chat: Chat, text: str, now: datetime) -> str | Refused:
-    english = chat.lang == "en"
-    answer = read_birthdate(text, now.date(), english=english)
-    if chat.state is S.CHILD and isinstance(answer, Refused):
-        # "oui 12/06/2010": the yes and the date in one message.
-        answer = read_birthdate(text.partition(" ")[2], now.date(), english=english)
-        if isinstance(answer, Refused):
-            return Refused(Reason.CHOOSE)
+def _birthdate(chat: Chat, said: i.Said, now: datetime) -> str | Refused:
+    text = said.text
+    if chat.state is S.CHILD and "no" in said.leads:
+        return Refused(Reason.CHOOSE)
+    if chat.state is S.CHILD and "yes" in said.leads:  # "oui 12/06/2010": both in one message
+        text = text.partition(" ")[2]
+    answer = read_birthdate(text, now.date(), english=chat.lang == "en")
     if isinstance(answer, Birthdate):
         chat.pending_date = answer.day
         return "date" if answer.sure else "unsure_date"
-    return answer
+    return Refused(Reason.CHOOSE) if chat.state is S.CHILD else answer
 
 
 # ---- the world -------------------------------------------------------------------------------
 
+_WORDS: dict[type, str] = {
+    i.NumberTaken: "number_taken",
+    i.NumberNotKnown: "number_not_known",
+    i.CodeOnItsWay: "code_on_its_way",
+    i.CodeTooSoon: "code_too_soon",
+    i.CodeBudgetSpent: "budget_spent",
+    i.CodeRight: "code_right",
+    i.CodeWrong: "code_wrong",
+    i.CodeCancelled: "code_cancelled",
+    i.CodeOld: "code_old",
+    i.CodeExpired: "code_expired",
+    i.GuardianMatched: "guardian_matched",
+    i.NameDiffers: "name_differs",
+    i.NotLegalGuardian: "not_legal",
+    i.NoChildYet: "no_child",
+    i.AccountExists: "account_exists",
+    i.PasswordHashed: "password_hashed",
+    i.BirthdateRight: "birthdate_right",
+    i.BirthdateWrong: "birthdate_wrong",
+    i.AccountOpened: "account_opened",
+    i.EraseFailed: "erase_failed",
+}
 
-def _world(chat: Chat, answer: i.FromWorld, now: datetime, heard: Heard) -> str:  # noqa: PLR0912
+
+def word_of(answer: i.FromWorld) -> str:
+    """The word for the table that an answer of the world is."""
+    if isinstance(answer, i.PasswordCompared):
+        return "same" if answer.same else "different"
+    if isinstance(answer, i.GuardianMatched) and not answer.children:
+        return "no_child"
+    return _WORDS[type(answer)]
+
+
+def note(chat: Chat, answer: i.FromWorld, now: datetime, heard: Heard) -> None:
+    """Keep what an answer says. Only ever called for one that the state waits for."""
     match answer:
         case i.CodeOnItsWay(sent_at, expires_at):
             chat.code_sent_at, chat.code_expires_at, chat.nudged = sent_at, expires_at, False
-            return "code_on_its_way"
         case i.CodeTooSoon(seconds):
             heard.seconds = seconds
-            return "code_too_soon"
-        case i.CodeBudgetSpent(until):
-            heard.moment = until
-            return "budget_spent"
-        case i.NumberTaken():
-            return "number_taken"
+        case i.CodeBudgetSpent(moment) | i.CodeOld(moment):
+            heard.moment = moment
         case i.NumberNotKnown():
             chat.phone = ""
             heard.refused = Refused(Reason.CONTACT_NOT_KNOWN)
-            return "number_not_known"
         case i.CodeRight():
             chat.proved_at = now
-            return "code_right"
         case i.CodeWrong(left):
             heard.left = left
             chat.burnt += left == 0
-            return "code_wrong"
-        case i.CodeCancelled():
-            return "code_cancelled"
-        case i.CodeOld(sent_at):
-            heard.moment = sent_at
-            return "code_old"
-        case i.CodeExpired():
-            return "code_expired"
         case i.GuardianMatched():
             _matched(chat, answer)
-            return "guardian_matched"
         case i.NameDiffers(left):
             heard.left = left
-            return "name_differs"
-        case i.NotLegalGuardian():
-            return "not_legal"
-        case i.NoChildYet():
-            return "no_child"
-        case i.AccountExists(identifier):
+        case i.AccountExists(identifier) | i.AccountOpened(identifier):
             chat.identifier = identifier
-            return "account_exists"
+        case _:
+            _note_secret_or_child(chat, answer, heard)
+
+
+def _note_secret_or_child(chat: Chat, answer: i.FromWorld, heard: Heard) -> None:
+    match answer:
         case i.PasswordHashed(digest):
-            chat.digest = digest
-            return "password_hashed"
+            chat.first_digest = digest
         case i.PasswordCompared(same):
-            if not same:
-                chat.digest = ""
-            return "same" if same else "different"
+            if same:
+                chat.digest = chat.first_digest
+            chat.first_digest = ""
         case i.BirthdateRight():
             chat.children[chat.child].status = "confirmed"
-            return "birthdate_right"
         case i.BirthdateWrong(left):
             heard.left = left
             if left == 0:
                 chat.children[chat.child].status = "aside"
-            return "birthdate_wrong"
-        case i.AccountOpened(identifier):
-            chat.identifier = identifier
-            return "account_opened"
-        case i.EraseFailed():
-            return "erase_failed"
 
 
 def _matched(chat: Chat, matched: i.GuardianMatched) -> None:
     """Take the children over; what was already confirmed in this conversation stays so."""
     before = {child.pupil: child.status for child in chat.children}
     chat.guardians, chat.avoid, chat.child = matched.guardians, matched.avoid, 0
+    chat.digest = chat.first_digest = ""
     chat.children = [
         Child(
             known.pupil,

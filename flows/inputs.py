@@ -17,7 +17,8 @@ class Said:
     `text` is cleaned (`flows.text.clean`), `exact` is as typed, for passwords
     (`flows.text.clean_password`); neither shows in `repr`.
     `means` holds the choices and commands that the words stand for in any of our languages
-    ("oui" is `yes`); the channel asks `locales` for them. `is_command` is true for "/aide".
+    ("oui" is `yes`), and `leads` those of the first word; the channel asks `locales` for them.
+    `is_command` is true for "/aide".
     `message` names the message in its channel so that it can be erased; None where it left no
     trace.
     """
@@ -25,6 +26,7 @@ class Said:
     text: str = field(repr=False)
     exact: str = field(repr=False)
     means: frozenset[str] = frozenset()
+    leads: frozenset[str] = frozenset()
     is_command: bool = False
     message: str | None = None
 

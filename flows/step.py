@@ -11,8 +11,8 @@ from datetime import datetime
 from transitions import Machine
 
 from flows.chat import Chat
-from flows.hearing import hear
-from flows.inputs import Edited, Input, Said
+from flows.hearing import hear, note, word_of
+from flows.inputs import Edited, FromWorld, Input, Said
 from flows.outputs import Erase, Output
 from flows.policy import DEFAULT, Policy
 from flows.refusals import Reason
@@ -42,24 +42,30 @@ def step(
     does not wait for (late, or given twice) changes nothing.
     """
     turn = Turn(deepcopy(chat), now, policy)
+    if isinstance(happened, FromWorld):
+        word = word_of(happened)
+        if knows(chat.state, word):
+            note(turn.chat, happened, now, turn.heard)
+            fire(turn, word)
+        return turn.chat, turn.outputs
     expires = chat.expires_at(policy)
     if expires and now >= expires:  # the timer may be late, the parent came first
         fire(turn, "expire")
-    word = hear(turn.chat, happened, now, policy, turn.heard)
-    message = _to_erase(turn, happened, word)
+    heard = hear(turn.chat, happened, now, policy, turn.heard)
+    message = _to_erase(turn, chat.state, happened, heard)
     if message:
         turn.outputs.append(Erase(message))
-    if word is not None and knows(turn.state, word):
-        fire(turn, word)
+    if heard is not None and knows(turn.state, heard):
+        fire(turn, heard)
     return turn.chat, turn.outputs
 
 
-def _to_erase(turn: Turn, happened: Input, word: str | None) -> str | None:
+def _to_erase(turn: Turn, state: S, happened: Input, word: str | None) -> str | None:
     """The message that leaves the chat: it holds a password, or looks like one (promise 4)."""
     refused = turn.heard.refused
     if refused and refused.reason is Reason.CODE_IS_PASSWORD and isinstance(happened, Said):
         return happened.message
-    return None if word in COMMANDS else password_message(turn.state, happened)
+    return None if word in COMMANDS else password_message(state, happened)
 
 
 def password_message(state: S, happened: Input) -> str | None:

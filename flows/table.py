@@ -128,8 +128,11 @@ WAITING = [
     S.OPENING,
 ]
 ENDED = [S.START, S.STOPPED, S.EXPIRED]  # any message begins (again)
-CLOSED = [S.PUPIL, S.DONE, S.ALREADY, S.NOT_LEGAL, S.NO_CHILD, S.REFUSED]  # nothing to resume
+OPENED = [S.DONE, S.ALREADY]  # there is an account
+SENT_AWAY = [S.PUPIL, S.NOT_LEGAL, S.NO_CHILD, S.REFUSED]
+CLOSED = [S.LANGUAGE, *OPENED, *SENT_AWAY]  # nothing to stop or to resume
 UNDER_WAY = [state for state in ASKING if state not in CLOSED]
+TALKING = [*UNDER_WAY, *OPENED, *SENT_AWAY]  # in a language
 EVERYWHERE = list(S)
 STAY = None
 
@@ -223,13 +226,13 @@ FLOW: list[Row] = [
 
     (S.PASSWORD,         "password",          None,               S.HASHING,       "hash"),
     (S.PASSWORD,         "proof_too_old",     None,               S.CHECK,         "say_prove_again"),
-    (S.PASSWORD,         "back",              "children_seen",    S.RECAP,         "ask"),
+    (S.PASSWORD,         "back",              "all_settled",      S.RECAP,         "ask"),
     (S.PASSWORD,         "back",              None,               STAY,            "say_no_way_back"),
     (S.HASHING,          "password_hashed",   None,               S.PASSWORD_AGAIN, "ask"),
     (S.PASSWORD_AGAIN,   "password",          None,               S.COMPARING,     "compare"),
     (S.PASSWORD_AGAIN,   "proof_too_old",     None,               S.CHECK,         "say_prove_again"),
     (S.PASSWORD_AGAIN,   "back",              None,               S.PASSWORD,      "ask"),
-    (S.COMPARING,        "same",              "children_seen",    S.RECAP,         "ask"),
+    (S.COMPARING,        "same",              "all_settled",      S.RECAP,         "ask"),
     (S.COMPARING,        "same",              None,               S.CHILD,         "first_child"),
     (S.COMPARING,        "different",         None,               S.PASSWORD,      "say_different"),
 
@@ -274,8 +277,8 @@ FLOW: list[Row] = [
     (S.OPENING,          "account_exists",    None,               S.ALREADY,       "close"),
     (S.DONE,             "text_me",           "not_texted",       STAY,            "text_identifier"),
     (S.DONE,             "text_me",           None,               STAY,            "say_texted_already"),
-    ([S.DONE, S.ALREADY], "services",         None,               STAY,            "say_services"),
-    ([S.DONE, S.ALREADY], "another",          None,               S.LAST_NAME,     "start_over"),
+    (OPENED,             "services",         None,               STAY,            "say_services"),
+    (OPENED,             "another",          None,               S.LAST_NAME,     "start_over"),
 
     # Everywhere, without leaving the question.
     (ASKING,             "help",              None,               STAY,            "help"),
@@ -289,19 +292,21 @@ FLOW: list[Row] = [
     (ASKING,             "refused",           None,               STAY,            "refuse"),
     (UNDER_WAY,          "cancel",            None,               STAY,            "interrupt"),
     (UNDER_WAY,          "start",             None,               STAY,            "interrupt"),
+    (TALKING,            "erase",             None,               STAY,            "interrupt"),
+    (TALKING,            "continue",          None,               STAY,            "ask"),
+    (TALKING,            "stop",              None,               S.STOPPED,       "stop"),
+    (TALKING,            "erase_all",         None,               S.STOPPED,       "erase"),
+    (TALKING,            "restart",           None,               S.PROFILE,       "start_over"),
     (CLOSED,             "cancel",            None,               STAY,            "ask"),
-    ([S.DONE, S.ALREADY], "start",            None,               STAY,            "ask"),
-    (CLOSED,             "start",             None,               S.PROFILE,       "start_over"),
-    (ASKING,             "erase",             None,               STAY,            "interrupt"),
-    (ASKING,             "continue",          None,               STAY,            "ask"),
-    (ASKING,             "stop",              None,               S.STOPPED,       "stop"),
-    (ASKING,             "erase_all",         None,               S.STOPPED,       "erase"),
-    (ASKING,             "restart",           None,               S.PROFILE,       "start_over"),
+    ([S.LANGUAGE, *OPENED], "start",          None,               STAY,            "ask"),
+    (SENT_AWAY,          "start",             None,               S.PROFILE,       "start_over"),
+    (S.LANGUAGE,         "erase",             None,               STAY,            "ask"),
     (WAITING,            "wait",              None,               STAY,            "say_wait"),
     (S.LOCKED,           "wait",              None,               STAY,            "say_locked"),
     (S.LOCKED,           "language",          None,               STAY,            "say_locked"),
     (S.LOCKED,           "human",             None,               STAY,            "say_locked"),
     (S.LOCKED,           "erase",             None,               STAY,            "erase_but_locks"),
+    (S.LOCKED,           "expire",            None,               STAY,            "forget"),
     (S.LOCKED,           "lift",              "phone_given",      S.CHECK,         "ask"),
     (S.LOCKED,           "lift",              None,               S.PROFILE,       "ask"),
     (UNDER_WAY,          "expire",            None,               S.EXPIRED,       "forget"),

@@ -65,9 +65,10 @@ class Turn:
         """This is at least the second code cancelled by too many tries."""
         return self.chat.burnt > 1
 
-    def children_seen(self) -> bool:
-        """All children were asked about; the parent came back to change something."""
-        return self.chat.children_seen
+    def all_settled(self) -> bool:
+        """Password and children are there: the parent came back to change something."""
+        waiting = any(child.status == "waiting" for child in self.chat.children)
+        return bool(self.chat.digest) and not waiting and self.may_open()
 
     def to_confirm(self) -> bool:
         """This child's date has not been confirmed yet."""
@@ -110,8 +111,6 @@ class Turn:
         self.chat.interruption = ""
         state = self.chat.state
         question = QUESTIONS[state]
-        if state is S.RECAP:
-            self.chat.children_seen = True
         if question.step:
             self._progress(question.step)
         self._say(f"{state.value}.ask", Style.STRONG)
@@ -320,7 +319,7 @@ class Turn:
 
     def offer_help(self) -> None:
         """No code typed after a while: offer help unasked."""
-        self.chat.nudged = True
+        self.chat.nudged, self.chat.interruption = True, ""
         self._say("code.nudge")
         self._choices()
 
@@ -374,7 +373,7 @@ class Turn:
 
     def compare(self) -> None:
         """Is the second entry the same?"""
-        self.outputs.append(o.ComparePassword(self._secret(), self.chat.digest))
+        self.outputs.append(o.ComparePassword(self._secret(), self.chat.first_digest))
 
     def say_different(self) -> None:
         """The two entries differ: choose again."""

@@ -82,8 +82,8 @@ Line = tuple[S, str, str | None, S | None, str]
 def lines(table: list[Row] = FLOW) -> list[Line]:
     """The table with one state a row."""
     return [
-        (state, *rest)
-        for states, *rest in table  # type: ignore[misc]
+        (state, word, provided, to, then)
+        for states, word, provided, to, then in table
         for state in (states if isinstance(states, list) else [states])
     ]
 

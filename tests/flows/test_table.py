@@ -22,7 +22,7 @@ from flows import hearing
 from flows import inputs as i
 from flows import outputs as o
 from flows.chat import VERSION, Chat
-from flows.hearing import Heard, hear, offered
+from flows.hearing import Heard, offered, word_of
 from flows.policy import DEFAULT
 from flows.questions.password import check_password
 from flows.refusals import Reason, Refused
@@ -139,6 +139,7 @@ def reached(start: S, arrows: dict[S, set[S]]) -> set[S]:
     return found
 
 
+WORLDS_WORDS = {word_of(answer) for answer in WORLD}
 ARROWS = {state: {to for at, _, _, to, _ in LINES if at is state and to} for state in S}
 
 
@@ -184,12 +185,9 @@ def test_the_last_row_has_no_condition() -> None:
 
 
 def test_only_the_worlds_answers_leave_a_waiting_state() -> None:
-    heard = {
-        hear(a_chat(state), answer, NOW, DEFAULT, Heard()) for state in WAITING for answer in WORLD
-    }
     for line in LINES:
         if line[0] in WAITING and line[3]:
-            assert line[1] in heard, where(line)
+            assert line[1] in WORLDS_WORDS, where(line)
 
 
 # ---- words -----------------------------------------------------------------------------------
@@ -218,9 +216,8 @@ READ = {
 @pytest.mark.parametrize("state", ASKING)
 def test_a_question_understands_what_it_offers_and_every_command(state: S) -> None:
     words = {*EVERYWHERE_HEARD, *QUESTIONS[state].choices, *READ.get(state, set())}
-    asked_over = [name for name in INTERRUPTIONS if is_interrupted(state, name)]
-    for name in asked_over:
-        words |= {*INTERRUPTIONS[name]}
+    for name, choices in INTERRUPTIONS.items():
+        words |= {*choices} if is_interrupted(state, name) else set()
     assert {word for word in words if (state, word) not in WAYS} == set()
 
 
@@ -233,7 +230,7 @@ def test_every_word_of_the_table_is_heard_and_every_word_heard_is_in_the_table()
     chosen = {word for question in QUESTIONS.values() for word in question.choices}
     chosen |= {word for choices in INTERRUPTIONS.values() for word in choices}
     commands = {*COMMANDS} - {"fr", "en"}  # heard as "language", but for the first question
-    assert known == chosen | commands | words_of(hearing)
+    assert known == chosen | commands | words_of(hearing) | WORLDS_WORDS
 
 
 def words_of(module: object) -> set[str]:
@@ -272,8 +269,16 @@ TYPED = (
 )
 
 
-@pytest.mark.parametrize("interruption", ["", *INTERRUPTIONS])
-@pytest.mark.parametrize("state", ASKING)
+ASKED = [
+    (state, name)
+    for state in ASKING
+    for name in ("", *INTERRUPTIONS)
+    if not name or is_interrupted(state, name)
+]
+"""Every question, and every question that can stand over it."""
+
+
+@pytest.mark.parametrize(("state", "interruption"), ASKED)
 def test_nothing_that_is_typed_goes_without_an_answer(state: S, interruption: str) -> None:
     for lang in ("fr", "en"):
         chat = a_chat(state, interruption=interruption, lang=lang)
@@ -284,15 +289,14 @@ def test_nothing_that_is_typed_goes_without_an_answer(state: S, interruption: st
             assert after.state in WAITING or outputs, text
 
 
-@pytest.mark.parametrize("state", ASKING)
-def test_every_button_works(state: S) -> None:
-    for interruption in ("", *INTERRUPTIONS):
-        chat = a_chat(state, interruption=interruption)
-        for choice in offered(chat):
-            after, outputs = step(chat, i.Pressed(choice, chat.asked), NOW)
-            assert outputs, choice
-            assert o.Say("stale") not in outputs, choice
-            assert after.pressed in ((chat.asked, choice), None), choice
+@pytest.mark.parametrize(("state", "interruption"), ASKED)
+def test_every_button_works(state: S, interruption: str) -> None:
+    chat = a_chat(state, interruption=interruption)
+    for choice in offered(chat):
+        after, outputs = step(chat, i.Pressed(choice, chat.asked), NOW)
+        assert outputs, choice
+        assert "stale" not in [said.key for said in outputs if isinstance(said, o.Say)], choice
+        assert after.pressed == (chat.asked, choice), choice
 
 
 @pytest.mark.parametrize("state", S)
@@ -335,9 +339,7 @@ def test_a_waiting_state_understands_every_answer_to_its_question(line: Line) ->
     answers = answers_to(question)
     assert answers, type(question)
     for answer in answers:
-        chat = a_chat(waiting)
-        word = hear(chat, answer, NOW, DEFAULT, Heard())
-        assert (waiting, word) in WAYS, answer
+        assert (waiting, word_of(answer)) in WAYS, answer
         after, outputs = step(a_chat(waiting), answer, NOW)
         assert after.state is not waiting, answer
         assert outputs, answer
@@ -364,11 +366,11 @@ AWAITED = {
 def test_an_answer_that_nobody_waits_for_changes_nothing() -> None:
     """Late, given twice, or lost on its way: the world has no say unless it is asked."""
     heeded = [
-        f"{type(answer).__name__} in {state.name}"
-        for state in S
+        f"{type(answer).__name__} in {chat.state.name}"
+        for chat in [*map(a_chat, S), *map(Chat, S)]
         for answer in WORLD
-        if type(answer) not in (*AWAITED.get(state, ()), i.EraseFailed)
-        and step(a_chat(state), answer, NOW) != (a_chat(state), [])
+        if type(answer) not in (*AWAITED.get(chat.state, ()), i.EraseFailed)
+        and step(chat, answer, NOW) != (chat, [])
     ]
     assert heeded == []
 
