@@ -99,20 +99,25 @@ def serve() -> None:
 @main.command("import", help=_("cli.import"))
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--uai", default="", help=_("cli.option.uai"))
+@click.option("--school", default="", help=_("cli.option.school"))
 @click.option("--dry-run", is_flag=True, help=_("cli.option.dry_run"))
 @click.option("--json", "as_json", is_flag=True, help=_("cli.option.json"))
 @click.option("--details", type=click.Path(path_type=Path), help=_("cli.option.details"))
 def import_register(
-    files: tuple[Path, ...], uai: str, dry_run: bool, as_json: bool, details: Path | None
+    files: tuple[Path, ...],
+    uai: str,
+    school: str,
+    dry_run: bool,
+    as_json: bool,
+    details: Path | None,
 ) -> None:
     """The school's export into the register."""
     from bot.import_command import import_from_shell
 
-    run(
-        import_from_shell(
-            settings(), list(files), uai, dry_run, as_json, details, lang=person_lang()
-        )
+    work = import_from_shell(
+        settings(), list(files), uai, school, dry_run, as_json, details, lang=person_lang()
     )
+    run(work)
 
 
 @main.command(help=_("cli.status"))

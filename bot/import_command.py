@@ -36,6 +36,7 @@ async def import_from_shell(
     settings: Settings,
     files: list[Path],
     uai: str,
+    school: str,
     dry_run: bool,
     as_json: bool,
     details: Path | None,
@@ -53,6 +54,7 @@ async def import_from_shell(
             database=database,
             vault=vault,
             uai=uai,
+            school=school,
             dry_run=dry_run,
             as_json=as_json,
             details=details,
@@ -75,6 +77,7 @@ async def import_files(  # noqa: PLR0913 - all by name
     out: TextIO,
     now: datetime,
     err: TextIO | None = None,
+    school: str = "",
 ) -> int:
     """Import the files, write the report to `out`, and return the exit status.
 
@@ -90,6 +93,7 @@ async def import_files(  # noqa: PLR0913 - all by name
                 watch=following,
                 now=now,
                 uai=uai.strip().upper(),
+                school=" ".join(school.split()),
                 dry_run=dry_run,
             )
         if details:

@@ -76,7 +76,7 @@ class Question:
 QUESTIONS: dict[S, Question] = {
     S.LANGUAGE: Question(("fr", "en"), back=False),
     S.PROFILE: Question(("parent", "pupil", "language"), back=False),
-    S.PUPIL: Question(),
+    S.PUPIL: Question(("parent",)),
     S.MENU: Question(("activate", "has_account")),
     S.HAS_ACCOUNT: Question(("activate",)),
     S.LAST_NAME: Question(step=1, hint=True),
@@ -147,6 +147,7 @@ FLOW: list[Row] = [
     (S.LANGUAGE,         "en",                None,               S.PROFILE,       "welcome"),
     (S.PROFILE,          "parent",            None,               S.MENU,          "ask"),
     (S.PROFILE,          "pupil",             None,               S.PUPIL,         "ask"),
+    (S.PUPIL,            "parent",            None,               S.MENU,          "ask"),
     (S.PUPIL,            "back",              None,               S.PROFILE,       "ask"),
     (S.MENU,             "activate",          None,               S.LAST_NAME,     "ask"),
     (S.MENU,             "has_account",       None,               S.HAS_ACCOUNT,   "ask"),
@@ -279,6 +280,8 @@ FLOW: list[Row] = [
     (S.DONE,             "text_me",           None,               STAY,            "say_texted_already"),
     (OPENED,             "services",         None,               STAY,            "say_services"),
     (OPENED,             "another",          None,               S.LAST_NAME,     "start_over"),
+
+    (OPENED,             "refused",           None,               STAY,            "ask"),
 
     # Everywhere, without leaving the question.
     (ASKING,             "help",              None,               STAY,            "help"),

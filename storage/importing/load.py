@@ -21,14 +21,16 @@ async def load(
     watch: Watch,
     now: datetime,
     uai: str = "",
+    school: str = "",
     dry_run: bool = False,
 ) -> Report:
     """Read the files into the register; with `dry_run`, only tell what that would change.
 
+    `school` is the name that parents know, for exports that do not say it (SIECLE, ONDE).
     Raises RefusedFile, and then nothing has changed. Reading takes no lock; what differs is
     written in one short transaction. The TEMP tables stay for `report.problems`.
     """
-    report = await database.prepare(_read(paths, uai, vault, watch))
+    report = await database.prepare(_read(paths, uai, school, Staging(vault, watch), vault))
     if dry_run:
         changes = await database.prepare(compare(vault))
     else:
@@ -36,8 +38,12 @@ async def load(
     return replace(report, changes=changes)
 
 
-def _read(paths: Sequence[Path], uai: str, vault: Vault, watch: Watch) -> Work[Report]:
-    yield from Staging(vault, watch).stage(gather(paths, uai))
+def _read(
+    paths: Sequence[Path], uai: str, school: str, staging: Staging, vault: Vault
+) -> Work[Report]:
+    yield from staging.stage(gather(paths, uai))
+    if school:
+        yield from staging.name_school(school)
     yield from find_problems()
     return (yield from make_report(vault))
 

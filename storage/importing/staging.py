@@ -13,7 +13,7 @@ from flows.questions.phone import region_of_uai
 from storage.database import Work, every, run, run_many
 from storage.importing.mobiles import mobiles_of
 from storage.importing.recognise import Export
-from storage.importing.records import Guardian, Link, Pupil, Record, folded
+from storage.importing.records import Guardian, Link, Pupil, Record, RefusedFile, folded
 from storage.register import guardian_place, pupil_place
 from storage.vault import Vault
 
@@ -170,6 +170,13 @@ class Staging:
         yield from self._part_shared_ines()
         for statement in _SETTLE:
             yield from run(statement)
+
+    def name_school(self, name: str) -> Work[None]:
+        """Give the one school of the files the name that parents know."""
+        rows = yield from every("SELECT uai FROM staged_schools")
+        if len(rows) != 1:
+            raise RefusedFile("import.refused.one_school")
+        yield from run("UPDATE staged_schools SET name = ?", name)
 
     def _take(self, records: Iterator[Record]) -> Work[int]:
         """Stage the records of a file, and count them."""

@@ -56,7 +56,7 @@ BIRTH_YEAR = "2009"  # of every child in the register: shown only after a parent
 BIRTH_DATES = ("01/02/2009", "12/06/09", "oui 30/11/2009")
 
 HOPED: dict[S, tuple[str, ...]] = {
-    S.LANGUAGE: ("fr", "English"),
+    S.LANGUAGE: ("fr", "English", "/effacer"),
     S.PROFILE: ("parent",),
     S.MENU: ("activer mon compte", "activate my account"),
     S.HAS_ACCOUNT: ("activer mon compte",),
@@ -75,10 +75,11 @@ HOPED: dict[S, tuple[str, ...]] = {
     S.CHILD: ("oui", "yes", "non", "oui 14/03/2014", *BIRTH_DATES),
     S.NOT_MINE: ("oui", "yes", "no"),
     S.BIRTHDATE: (*DATES, *BIRTH_DATES),
-    S.BIRTHDATE_CHECK: ("oui", "yes", "no", "14 mars 2013"),
+    S.BIRTHDATE_CHECK: ("oui", "yes", "no", "14 mars 2013", "14/03/13"),
     S.RECAP: ("activer", "activate", "corriger"),
     S.CORRECT: ("1", "2"),
     S.PUPIL: ("/retour",),
+    S.LOCKED: ("bonjour", "/langue", "/humain", "/effacer"),
     S.DONE: ("un autre compte", "another account", "sms", "services"),
     S.ALREADY: ("un autre compte", "another account"),
     S.NOT_LEGAL: ("recommencer",),
@@ -629,6 +630,14 @@ def test_the_school_is_strict_about_a_brother_who_came_later() -> None:
     assert says(walk, "oui").chat.state is S.REFUSED
 
 
+def test_the_second_code_that_is_burnt_brings_a_pause() -> None:
+    walk = a_walk(S.CHECKING)
+    walk.is_answered(i.CodeWrong(0))
+    says(walk, "renvoyer").types(CODES[1])
+    walk.is_answered(i.CodeWrong(0))
+    assert walk.chat.state is S.LOCKED
+
+
 def test_a_name_that_differs_is_typed_twice() -> None:
     walk = a_walk(S.MATCHING)
     walk.is_answered(i.NameDiffers(1))
@@ -659,14 +668,12 @@ def test_help_that_nobody_asked_for_comes_with_its_button(name: str) -> None:
 def test_a_pause_outlives_what_is_erased() -> None:
     """The world answers late: the pause has just begun when the answers' time is over."""
     walk = a_walk(S.CHECKING)
+    walk.is_answered(i.CodeWrong(0))
+    says(walk, "renvoyer").types(CODES[1])
     walk.now += timedelta(days=8)
     walk.is_answered(i.CodeWrong(0))
-    says(walk, "renvoyer", CODES[0])
-    walk = a_walk(S.CHECKING)
-    walk.chat.burnt = walk.record["burnt"] = 1
-    walk.now += timedelta(days=8)
-    walk.is_answered(i.CodeWrong(0))
-    says(walk, "bonjour", "/start")
+    says(walk, "bonjour", "/start", "/effacer", "/start")
+    assert walk.chat.state is S.LOCKED
 
 
 def test_nobody_starts_again_without_a_language() -> None:
@@ -730,6 +737,7 @@ def test_nothing_that_many_parents_do_breaks_what_must_hold() -> None:
     Walk.fired.clear()
     with rows_counted():
         test_the_school_is_strict_about_a_brother_who_came_later()  # seldom come by
+        test_the_second_code_that_is_burnt_brings_a_pause()
         test_a_name_that_differs_is_typed_twice()
         assert walk(examples=2_000, steps=100) >= 200_000
     missed = [row for row in FLOW if not any(Walk.fired[one] for one in lines([row]))]

@@ -42,7 +42,9 @@ class Registry:
         """Import a SIECLE export."""
         return await self.load(siecle(self._folder, pupils, guardians, links), dry_run=dry_run)
 
-    async def load(self, paths: list[Path], uai: str = "", dry_run: bool = False) -> Report:
+    async def load(
+        self, paths: list[Path], uai: str = "", dry_run: bool = False, school: str = ""
+    ) -> Report:
         """Import files."""
         return await load(
             paths,
@@ -50,6 +52,7 @@ class Registry:
             vault=self.vault,
             watch=Unwatched(),
             now=NOW,
+            school=school,
             uai=uai,
             dry_run=dry_run,
         )
@@ -386,6 +389,19 @@ async def test_aaf_puts_a_guardian_into_every_school_of_their_children(registry:
     assert _changes(await registry.load(paths)) == (0, 0, 0)
     name = await registry.database.run(one("SELECT name FROM schools WHERE uai = ?", UAI))
     assert name == ("LILAS",)
+
+
+async def test_a_school_keeps_the_name_that_the_command_gave_it(
+    registry: Registry, tmp_path: Path
+) -> None:
+    paths = siecle(tmp_path, (LEA, NOE), (MARIE, PAUL), TIES)
+    await registry.load(paths, school="Collège des Lilas")
+    await registry.load(paths)
+    assert await registry.database.run(one("SELECT name FROM schools")) == ("Collège des Lilas",)
+    more = siecle(tmp_path / "other", (LEA,), (MARIE,), TIES[:1], uai=exports.OTHER_UAI)
+    with pytest.raises(RefusedFile) as refused:
+        await registry.load([*paths, *more], school="Collège des Lilas")
+    assert refused.value.key == "import.refused.one_school"
 
 
 async def test_our_csv_repeats_people_without_doubling_them(registry: Registry) -> None:
