@@ -109,7 +109,13 @@ def secret_of(settings: Settings, database: Path) -> Secret:
     path = database.with_name(f"{database.name}.secret")
     if not path.exists():
         _write_once(path, secrets.token_hex(32))
-    return Secret(path.read_text("ascii").strip())
+    try:
+        found = path.read_text("ascii").strip()
+    except (OSError, UnicodeError) as error:
+        raise BadSetting(f"{path} cannot be read ({type(error).__name__}).") from None
+    if len(found) < 32:  # one that was cut short, or emptied, would protect nothing
+        raise BadSetting(f"{path} does not hold the whole secret: restore it from a backup.")
+    return Secret(found)
 
 
 def _write_once(path: Path, text: str) -> None:

@@ -36,7 +36,10 @@ def read_duration(text: object) -> timedelta:
     found = re.fullmatch(r"([0-9]{1,6})([smhd])", str(text).strip())
     if not found:
         raise ValueError("a length of time is written 90s, 30m, 24h or 7d")
-    return timedelta(**{_UNITS[found[2]]: int(found[1])})
+    length = timedelta(**{_UNITS[found[2]]: int(found[1])})
+    if length > timedelta(days=9999):  # or moments so far away are no moments
+        raise ValueError("a length of time is 9999d at most")
+    return length
 
 
 def read_durations(text: object) -> tuple[timedelta, ...]:
@@ -53,7 +56,7 @@ def read_windows(text: object) -> PolicyWindows:
     windows = []
     for part in str(text).split():
         limit, slash, length = part.partition("/")
-        if not slash or not limit.isascii() or not limit.isdigit() or int(limit) < 1:
+        if not slash or not re.fullmatch(r"0*[1-9][0-9]{0,8}", limit):
             raise ValueError("limits are written 4/1h 5/24h")
         windows.append((read_duration(length), int(limit)))
     return tuple(windows)
@@ -224,6 +227,8 @@ def read_settings() -> Settings:
         name = "_".join(str(part) for part in first["loc"]).upper()
         problem = str(first["msg"]).removeprefix("Value error, ")
         raise BadSetting(f"SESAME_{name}: {problem}.") from None
+    except (OSError, UnicodeError) as error:  # its text may hold what stands in the file
+        raise BadSetting(f".env cannot be read as UTF-8 ({type(error).__name__}).") from None
 
 
 def settings_table() -> str:

@@ -64,9 +64,8 @@ def hear(
 
 
 def _time(chat: Chat, now: datetime, policy: Policy) -> str | None:
-    expires, nudge = chat.expires_at(policy), chat.nudge_at(policy)
-    if expires and now >= expires:
-        return "expire"
+    """Only help for the code is left: what has expired was erased before anything is heard."""
+    nudge = chat.nudge_at(policy)
     return "nudge" if nudge and now >= nudge else None
 
 
@@ -194,6 +193,8 @@ def _answer(chat: Chat, said: i.Said, now: datetime, policy: Policy, heard: Hear
             return _password(chat, said.exact, now, policy, heard)
         case S.CHILD | S.BIRTHDATE | S.BIRTHDATE_CHECK:
             return _birthdate(chat, said, now)
+        case S.DONE | S.ALREADY:
+            return "small_talk"  # "merci": nothing is asked any more
         case _:
             return Refused(Reason.CHOOSE)
 

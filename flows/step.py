@@ -15,7 +15,7 @@ from flows.hearing import hear, note, word_of
 from flows.inputs import Edited, FromWorld, Input, Said
 from flows.outputs import Erase, Output
 from flows.policy import DEFAULT, Policy
-from flows.refusals import Reason
+from flows.questions.password import looks_like_password
 from flows.table import COMMANDS, FLOW, S
 from flows.turn import Turn
 
@@ -52,7 +52,7 @@ def step(
     if expires and now >= expires:  # the timer may be late, the parent came first
         fire(turn, "expire")
     heard = hear(turn.chat, happened, now, policy, turn.heard)
-    message = _to_erase(turn, chat.state, happened, heard)
+    message = _to_erase(chat.state, happened, heard)
     if message:
         turn.outputs.append(Erase(message))
     if heard is not None and knows(turn.state, heard):
@@ -60,17 +60,19 @@ def step(
     return turn.chat, turn.outputs
 
 
-def _to_erase(turn: Turn, state: S, happened: Input, word: str | None) -> str | None:
+def _to_erase(state: S, happened: Input, word: str | None) -> str | None:
     """The message that leaves the chat: it holds a password, or looks like one (promise 4)."""
-    refused = turn.heard.refused
-    if refused and refused.reason is Reason.CODE_IS_PASSWORD and isinstance(happened, Said):
+    if word in COMMANDS:
+        return None
+    if isinstance(happened, Said | Edited) and looks_like_password(happened.text):
         return happened.message
-    return None if word in COMMANDS else password_message(state, happened)
+    return password_message(state, happened)
 
 
 def password_message(state: S, happened: Input) -> str | None:
     """The message that was typed where a password is expected; None if it was none."""
-    if state in (S.PASSWORD, S.PASSWORD_AGAIN) and isinstance(happened, Said | Edited):
+    secret = (S.PASSWORD, S.HASHING, S.PASSWORD_AGAIN, S.COMPARING)
+    if state in secret and isinstance(happened, Said | Edited):
         return happened.message
     return None
 

@@ -198,7 +198,7 @@ FLOW: list[Row] = [
     # "code_on_its_way" for both, and no SMS leaves (promise 6).
     (S.SENDING,          "code_on_its_way",   None,               S.CODE,          "ask"),
     (S.SENDING,          "code_too_soon",     None,               S.CHECK,         "say_too_soon"),
-    (S.SENDING,          "budget_spent",      None,               S.ASK_SCHOOL,    "say_budget"),
+    (S.SENDING,          "budget_spent",      None,               S.CHECK,         "say_budget"),
     ([S.CODE, S.NO_SMS], "code",              None,               S.CHECKING,      "check_code"),
     ([S.CODE, S.NO_SMS], "resend",            None,               S.RESENDING,     "request_code"),
     (S.CODE,             "nothing_arrives",   None,               S.NO_SMS,        "ask"),
@@ -281,7 +281,7 @@ FLOW: list[Row] = [
     (OPENED,             "services",         None,               STAY,            "say_services"),
     (OPENED,             "another",          None,               S.LAST_NAME,     "start_over"),
 
-    (OPENED,             "refused",           None,               STAY,            "ask"),
+    (OPENED,             "small_talk",        None,               STAY,            "ask"),
 
     # Everywhere, without leaving the question.
     (ASKING,             "help",              None,               STAY,            "help"),

@@ -185,13 +185,15 @@ async def connect(path: str | Path) -> Database:
     database = Database(connection)
     try:
         await database._in_thread(_prepare)
+        if str(path) != ":memory:":
+            Path(path).chmod(0o600)
     except BaseException as error:
         await database.close()
         if isinstance(error, sqlite3.Error):
             raise _named(error) from error
+        if isinstance(error, OSError):
+            raise StorageError(f"{path} belongs to another user: {error.strerror}.") from error
         raise
-    if str(path) != ":memory:":
-        Path(path).chmod(0o600)
     return database
 
 
@@ -215,12 +217,13 @@ def _prepare(connection: sqlite3.Connection) -> None:
 
 def _switch_to_wal(connection: sqlite3.Connection) -> None:
     """Switch the journal, once in a file's life. SQLite itself does not wait here for others."""
-    for patience in range(100, -1, -1):
+    deadline = time.monotonic() + 5  # each try may wait as long as the connection's own timeout
+    while True:
         try:
             connection.execute("PRAGMA journal_mode = WAL")
             return
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or not patience:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
                 raise
             time.sleep(0.05)
 

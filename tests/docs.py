@@ -15,6 +15,7 @@ from tests.helpers.parent import core_parent
 from tests.helpers.school import School
 
 README = Path(__file__).parents[1] / "README.md"
+CONVERSATION = README.with_name("docs") / "conversation.md"
 LINES = (
     "Hello",
     "parent",
@@ -89,4 +90,5 @@ async def transcript() -> str:
 
 
 if __name__ == "__main__":
-    README.write_text(rewritten(README.read_text("utf-8")), encoding="utf-8")
+    for page in (README, CONVERSATION):
+        page.write_text(rewritten(page.read_text("utf-8")), encoding="utf-8")

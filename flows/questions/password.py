@@ -120,6 +120,11 @@ def check_password(text: str, avoid: Sequence[str] = ()) -> Verdict:
     return Verdict(met, missing, _strength(password, avoid), refused)
 
 
+def looks_like_password(text: str) -> bool:
+    """Tell whether a message typed elsewhere may be a password: one word that meets all rules."""
+    return " " not in text.strip() and all(_meets(text, rule) for rule in Rule)
+
+
 def _meets(password: str, rule: Rule) -> bool:
     match rule:
         case Rule.UPPER:

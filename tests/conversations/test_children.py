@@ -216,12 +216,18 @@ async def test_a_child_is_missing(arrive: Arrive) -> None:
 
 
 async def test_what_is_no_answer_at_the_end(arrive: Arrive) -> None:
-    for state in (S.RECAP, S.DONE):
-        parent = await arrive(state)
-        await parent.follows("merci beaucoup")
-        parent.hears("refused.choose")
-        parent.is_asked(state)
-        await parent.parent.bot.closes()
+    parent = await arrive(S.RECAP)
+    await parent.follows("merci beaucoup")
+    parent.hears("refused.choose")
+    parent.is_asked(S.RECAP)
+
+
+async def test_thanks_at_the_end_are_no_mistake(arrive: Arrive) -> None:
+    parent = await arrive(S.DONE)
+    before = parent.reads
+    await parent.follows("merci beaucoup")
+    assert parent.reads == before  # the identifier once more
+    parent.is_asked(S.DONE)
 
 
 async def test_dates_of_today_follow_the_clock(core: Dialogue[CoreParent]) -> None:

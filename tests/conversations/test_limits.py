@@ -319,7 +319,7 @@ async def test_five_people_a_day_and_chat(core: Dialogue[CoreParent]) -> None:
             core.is_asked(S.CODE)
             await core.follows("/start", "[restart]", "[parent]", "[activate]")
     core.hears("code.budget")
-    core.hears("ask_school.ask")
+    core.hears("check.ask")
     assert len(core.sms.received) <= 1
 
 

@@ -10,8 +10,9 @@ from urllib.parse import quote
 
 import pytest
 
+from flows.table import S
 from storage.database import every
-from tests.conversations.conftest import MeetCore
+from tests.conversations.conftest import Arrive, MeetCore
 from tests.conversations.roads import CODE_OF_MARIE
 from tests.helpers.dialogue import PASSWORD, Dialogue
 from tests.helpers.parent import SECRET, CoreParent
@@ -187,3 +188,14 @@ async def test_a_failed_turn_still_erases_the_password(
     monkeypatch.setattr("bot.engine.hash_password", fails)
     await parent.follows(PASSWORD)
     assert len(parent.parent.erased) == 1
+
+
+@pytest.mark.parametrize("state", [S.LAST_NAME, S.MENU, S.BIRTHDATE, S.DONE])
+async def test_a_password_typed_anywhere_leaves_the_chat(arrive: Arrive, state: S) -> None:
+    """T9: also where none was asked for; an ordinary answer stays."""
+    parent = await arrive(state)
+    before = len(parent.parent.erased)
+    await parent.follows(PASSWORD)
+    assert len(parent.parent.erased) == before + 1
+    await parent.follows("Jean-Pierre")
+    assert len(parent.parent.erased) == before + 1

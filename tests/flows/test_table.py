@@ -230,7 +230,8 @@ def test_every_word_of_the_table_is_heard_and_every_word_heard_is_in_the_table()
     chosen = {word for question in QUESTIONS.values() for word in question.choices}
     chosen |= {word for choices in INTERRUPTIONS.values() for word in choices}
     commands = {*COMMANDS} - {"fr", "en"}  # heard as "language", but for the first question
-    assert known == chosen | commands | words_of(hearing) | WORLDS_WORDS
+    timed = {"expire"}  # `step` sees to it before anything is heard
+    assert known == chosen | commands | words_of(hearing) | WORLDS_WORDS | timed
 
 
 def words_of(module: object) -> set[str]:

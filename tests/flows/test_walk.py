@@ -635,13 +635,20 @@ def test_the_second_code_that_is_burnt_brings_a_pause() -> None:
     walk.is_answered(i.CodeWrong(0))
     says(walk, "renvoyer").types(CODES[1])
     walk.is_answered(i.CodeWrong(0))
-    assert walk.chat.state is S.LOCKED
+    assert says(walk, "/humain", "/langue").chat.state is S.LOCKED
+    walk.now += timedelta(minutes=16)
+    assert says(walk, "bonjour").chat.state is S.CHECK
 
 
-def test_a_name_that_differs_is_typed_twice() -> None:
-    walk = a_walk(S.MATCHING)
+@pytest.mark.parametrize("names", [("Martin", "Martin", "oui"), ("DUPONT Marie", "oui")])
+def test_a_name_is_mended(names: tuple[str, ...]) -> None:
+    """Before the code was asked for, and after it was right."""
+    walk = a_walk(S.CHECK)
+    assert says(walk, "nom", *names).chat.state is S.CHECK
+    says(walk, "oui").types(CODES[0])
+    walk.hopes(0)
     walk.is_answered(i.NameDiffers(1))
-    assert says(walk, "Martin", "Martin", "oui").chat.state is S.PASSWORD
+    assert says(walk, *names).chat.state is S.PASSWORD
 
 
 def test_a_family_without_children_is_told_so() -> None:
@@ -738,7 +745,8 @@ def test_nothing_that_many_parents_do_breaks_what_must_hold() -> None:
     with rows_counted():
         test_the_school_is_strict_about_a_brother_who_came_later()  # seldom come by
         test_the_second_code_that_is_burnt_brings_a_pause()
-        test_a_name_that_differs_is_typed_twice()
+        test_a_name_is_mended(("Martin", "Martin", "oui"))
+        test_a_name_is_mended(("DUPONT Marie", "oui"))
         assert walk(examples=2_000, steps=100) >= 200_000
     missed = [row for row in FLOW if not any(Walk.fired[one] for one in lines([row]))]
     assert missed == []
