@@ -1,7 +1,10 @@
 """A terminal as a screen: bubbles left and right, and a small phone for the SMS."""
 
+import atexit
 import getpass
 import readline  # noqa: F401 - gives input() its line editing
+import sys
+import termios
 
 from rich.align import Align
 from rich.console import Console
@@ -18,6 +21,9 @@ class Bubbles:
     """A terminal: bubbles left and right, the SMS on a small phone beside them."""
 
     def __init__(self) -> None:
+        # A password's question hides what is typed: whatever happens there, show it again.
+        shown = termios.tcgetattr(sys.stdin)
+        atexit.register(termios.tcsetattr, sys.stdin, termios.TCSANOW, shown)
         self._console = Console(highlight=False)
 
     @property

@@ -3,11 +3,14 @@
 import asyncio
 import sys
 import tempfile
-from contextlib import AsyncExitStack
+import threading
+from contextlib import AsyncExitStack, suppress
 from datetime import datetime, timedelta
+from functools import partial
 from importlib import resources
 from pathlib import Path
 
+import locales
 from bot.app import Service, open_storage, run_service, sms_sender, utc_now
 from bot.channel import said
 from bot.engine import Update
@@ -15,6 +18,7 @@ from bot.settings import Settings, read_duration
 from bot.terminal import Pipe, Screen, Terminal
 from flows.inputs import Returned
 from storage.conversations import Address
+from storage.database import one
 from storage.importing.load import load
 from storage.importing.staging import Unwatched
 
@@ -57,6 +61,23 @@ async def _fill(settings: Settings) -> None:
             await load([path], database=database, vault=vault, watch=Unwatched(), now=utc_now())
 
 
+async def _read(screen: Screen, hidden: bool) -> str:
+    """A line from the screen. The thread that waits for it does not hold up the end (Ctrl-C)."""
+    loop = asyncio.get_running_loop()
+    line: asyncio.Future[str] = loop.create_future()
+
+    def wait() -> None:
+        try:
+            read = partial(line.set_result, screen.read(hidden))
+        except Exception as error:
+            read = partial(line.set_exception, error)
+        with suppress(RuntimeError):  # the program has ended meanwhile
+            loop.call_soon_threadsafe(read)
+
+    threading.Thread(target=wait, daemon=True).start()
+    return await line
+
+
 class Session:
     """One person at a terminal, and the commands that only a terminal has."""
 
@@ -83,6 +104,8 @@ class Session:
             )
         )
         await self._service.delivery.resume()
+        if await database.run(one("SELECT id FROM guardians LIMIT 1")) is None:
+            self._screen.note(locales.say("doctor.register_empty", self._lang))
         await self._service.take(Update(HERE, Returned(lang), language=self._lang))
         if not isinstance(self._screen, Pipe):  # a pipe stays in step with its input
             self._watch = asyncio.create_task(self._wake_now_and_then())
@@ -98,7 +121,7 @@ class Session:
         last = self._terminal.last
         hidden = last is not None and last.hidden
         try:
-            line = await asyncio.to_thread(self._screen.read, hidden)
+            line = await _read(self._screen, hidden)
         except (EOFError, KeyboardInterrupt):
             return False
         # A password may begin with ":", but none is one of these: they have no capital letter.

@@ -159,4 +159,11 @@ class Delivery:
         await self._database.run(self._outbox.try_later(parcel, due))
 
     async def _mark(self, parcel: Parcel, status: str) -> None:
-        await self._database.run(self._outbox.mark(parcel, status))
+        while True:
+            try:
+                return await self._database.run(self._outbox.mark(parcel, status))
+            except StorageError as error:
+                if status == "sending":
+                    raise  # nothing has left yet
+                log.warning("delivery waits: %s", error)
+                await asyncio.sleep(1)  # what has left must not leave again for want of a note

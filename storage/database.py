@@ -179,7 +179,7 @@ async def connect(path: str | Path) -> Database:
     if str(path) != ":memory:":
         _make_folder(Path(path).parent)
     try:
-        connection = await aiosqlite.connect(path, isolation_level=None, timeout=10)
+        connection = await aiosqlite.connect(path, isolation_level=None, timeout=30)
     except sqlite3.Error as error:
         raise _named(error) from error
     database = Database(connection)
