@@ -22,8 +22,9 @@ class Bubbles:
 
     def __init__(self) -> None:
         # A password's question hides what is typed: whatever happens there, show it again.
-        shown = termios.tcgetattr(sys.stdin)
-        atexit.register(termios.tcsetattr, sys.stdin, termios.TCSANOW, shown)
+        if sys.stdin.isatty():
+            shown = termios.tcgetattr(sys.stdin)
+            atexit.register(termios.tcsetattr, sys.stdin, termios.TCSANOW, shown)
         self._console = Console(highlight=False)
 
     @property

@@ -178,9 +178,11 @@ async def connect(path: str | Path) -> Database:
     """Open without a `with`; the caller closes. Raises StorageError in one clear line."""
     if str(path) != ":memory:":
         _make_folder(Path(path).parent)
+    connection = aiosqlite.connect(path, isolation_level=None, timeout=30)
     try:
-        connection = await aiosqlite.connect(path, isolation_level=None, timeout=30)
+        await connection
     except sqlite3.Error as error:
+        connection._thread.join()  # aiosqlite leaves it to end when the loop may be closed already
         raise _named(error) from error
     database = Database(connection)
     try:

@@ -1,0 +1,1 @@
+"""The command line, settings, sending, and the screen."""
