@@ -46,7 +46,10 @@ def read_durations(text: object) -> tuple[timedelta, ...]:
     """Lengths of time, each longer or equal: "1m 2m 5m"."""
     if isinstance(text, tuple):
         return text
-    return tuple(read_duration(part) for part in str(text).split())
+    durations = tuple(read_duration(part) for part in str(text).split())
+    if not durations:
+        raise ValueError("lengths of time are written 1m 2m 5m")
+    return durations
 
 
 def read_windows(text: object) -> PolicyWindows:

@@ -54,5 +54,6 @@ class FileSms:
             raise SmsRefused("file_not_writable", final=False) from error
 
     def _append(self, line: str) -> None:
+        self._path.touch(mode=0o600)  # codes are for nobody else to read
         with self._path.open("a", encoding="utf-8") as file:
             file.write(line)

@@ -4,7 +4,7 @@ import asyncio
 import sqlite3
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -71,6 +71,7 @@ class Desk:
         self.messenger = Messenger()
         self.provider = Provider()
         self.not_erased: list[bytes] = []
+        self.before_sending: Callable[[], object] = lambda: None
         vault = Vault(Secret(SECRET))
         self.outbox = Outbox(vault)
         self.conversations = Conversations(vault)
@@ -83,7 +84,7 @@ class Desk:
             self.outbox,
             {"here": self.messenger},
             self.provider,
-            self.clock,
+            self._now,
             self._erase_failed,
         )
 
@@ -95,6 +96,10 @@ class Desk:
         await self.closes()
         await self.opens()
         await self.delivery.resume()
+
+    def _now(self) -> datetime:
+        self.before_sending()  # the time is looked at between taking a parcel and sending it
+        return self.clock()
 
     async def _erase_failed(self, chat: bytes) -> None:
         self.not_erased.append(chat)
@@ -287,10 +292,13 @@ async def test_try_later_outlives_a_restart(desk: Desk, slept: list[float]) -> N
     assert rows == [(1,)]
 
 
+@pytest.mark.parametrize("kind", [REPLY, ERASE])
 @pytest.mark.parametrize("channel", ["here", "a channel that is not configured any more"])
-async def test_undeliverable_is_given_up(desk: Desk, slept: list[float], channel: str) -> None:
+async def test_undeliverable_is_given_up(
+    desk: Desk, slept: list[float], channel: str, kind: str
+) -> None:
     desk.messenger.faults["marie"].append(Undeliverable())
-    await desk.puts("bonjour", channel=channel)
+    await desk.puts("bonjour", channel=channel, kind=kind)
     await desk.sends()
     await desk.sends()
     assert desk.messenger.got == []
@@ -449,3 +457,25 @@ async def test_what_left_does_not_leave_again_when_that_cannot_be_noted(
     other.close()
     assert len(outside.tried) == 1
     assert await desk.statuses() == ["sent"]
+
+
+async def test_an_sms_that_cannot_be_noted_does_not_leave(
+    desk: Desk, slept: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is noted before it leaves; a code that dies meanwhile does not leave at all."""
+    virtual, other = asyncio.sleep, sqlite3.connect(desk.path, isolation_level=None)
+    chat = await desk.puts("482913", kind=SMS, minutes=30)
+    await desk.database.run(every("PRAGMA busy_timeout = 0"))
+    desk.before_sending = lambda: other.in_transaction or slept or other.execute("BEGIN IMMEDIATE")
+
+    async def sleep(seconds: float) -> None:
+        await virtual(seconds)
+        if sum(slept) >= 1800 and other.in_transaction:
+            other.execute("ROLLBACK")
+
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    desk.delivery.post(chat)
+    await desk.delivery.settle()
+    other.close()
+    assert desk.provider.tried == []
+    assert await desk.statuses() == ["failed"]

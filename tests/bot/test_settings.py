@@ -58,7 +58,7 @@ def test_a_duration_reads_back(length: timedelta) -> None:
     assert read_duration(length) is length
 
 
-@given(st.lists(durations, max_size=6).map(tuple))
+@given(st.lists(durations, min_size=1, max_size=6).map(tuple))
 def test_waits_read_back(lengths: tuple[timedelta, ...]) -> None:
     assert read_durations(_written(lengths).strip("`")) == lengths
     assert read_durations(lengths) is lengths
@@ -401,3 +401,8 @@ def test_two_processes_make_one_secret(tmp_path: Path) -> None:
 def _line(worker: subprocess.Popen[str]) -> str:
     assert worker.stdout
     return worker.stdout.readline().strip()
+
+
+def test_no_waits_at_all_are_refused() -> None:
+    with pytest.raises(ValueError, match="lengths of time"):
+        read_durations(" ")
