@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from typing import TypeVar
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from flows.questions.phone import classify
@@ -313,6 +313,7 @@ def test_the_check_letter_of_a_school() -> None:
     assert not is_uai("123ABC")
 
 
+@example("0508000000", "FR")  # Saint-Pierre
 @settings(max_examples=500)
 @given(
     st.from_regex(r"(0|\+33|0033)[1-9][0-9]{8}", fullmatch=True),
