@@ -34,13 +34,13 @@ def fail(line: str) -> None:
 
 def run(work: Coroutine[Any, Any, int | None]) -> None:
     """Run a command to its end; every error of ours is one line."""
-    from bot.settings import BadSetting
+    from bot.settings import BadSetting, Unclear
     from storage.database import StorageError
     from storage.vault import VaultError
 
     try:
         status = asyncio.run(work)
-    except (BadSetting, StorageError, VaultError) as error:
+    except (BadSetting, Unclear, StorageError, VaultError) as error:
         fail(str(error))
     except KeyboardInterrupt:
         sys.exit(130)
@@ -127,6 +127,57 @@ def status(as_json: bool) -> None:
     from bot.status import show_status
 
     run(show_status(settings(), as_json, person_lang()))
+
+
+WHO = click.argument("who", metavar="PHONE|IDENTIFIER")
+
+
+def reason(command: Any) -> Any:
+    """The option that every command about a person has: how the wish reached the school."""
+    words = click.Choice(("call", "visit", "letter", "mistake", "test"))
+    return click.option("--reason", type=words, required=True, help=_("cli.option.reason"))(command)
+
+
+@main.command(help=_("cli.unlock"))
+@WHO
+@reason
+def unlock(who: str, reason: str) -> None:
+    """Pauses and spent limits."""
+    from bot.operators import unlock as lift
+
+    run(lift(settings(), who, reason, person_lang()))
+
+
+@main.command(help=_("cli.erase"))
+@WHO
+@click.option("--name", default="", help=_("cli.option.name"))
+@click.option("--yes", "sure", is_flag=True, help=_("cli.option.yes"))
+@click.option("--undo", is_flag=True, help=_("cli.option.undo"))
+@reason
+def erase(who: str, name: str, sure: bool, undo: bool, reason: str) -> None:
+    """A person, everywhere and for good."""
+    from bot.operators import erase_person, readmit_person
+
+    if undo:
+        return run(readmit_person(settings(), who, reason, person_lang()))
+    return run(erase_person(settings(), who, name, reason, sure, person_lang()))
+
+
+@main.command(help=_("cli.purge"))
+@click.option("--json", "as_json", is_flag=True, help=_("cli.option.json"))
+def purge(as_json: bool) -> None:
+    """What was kept long enough."""
+    from bot.operators import purge_old
+
+    run(purge_old(settings(), as_json, person_lang()))
+
+
+@main.command("rotate-key", help=_("cli.rotate-key"))
+def rotate_key() -> None:
+    """From one secret to the next."""
+    from bot.operators import rotate_key as rotate
+
+    run(rotate(settings(), person_lang()))
 
 
 @main.command(help=_("cli.diagram"))

@@ -1,14 +1,15 @@
 """The one place where real parts are chosen and put together."""
 
 import os
-import secrets
 import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+from secrets import token_hex
 from zoneinfo import ZoneInfo
 
 from bot.channel import Channel
@@ -97,18 +98,59 @@ async def open_storage(settings: Settings) -> AsyncIterator[tuple[Database, Vaul
     """The database of the settings, and the vault that opens what is sealed in it."""
     path = settings.database_path
     async with open_database(path) as database:
-        vault = Vault(secret_of(settings, path))
+        secrets = partial(secrets_of, settings, path)
+        vault = Vault(*secrets(), reread=secrets)
         await database.run(check_secret(vault))
         yield database, vault
+
+
+def secrets_of(settings: Settings, database: Path) -> list[Secret]:
+    """The secret, and behind it the one before while `sesame rotate-key` is under way."""
+    before = old_secret_file(database)
+    found = [secret_of(settings, database)]
+    if settings.old_secret is not None:
+        found.append(Secret(settings.old_secret.get_secret_value()))
+    elif settings.secret is None and before.exists():
+        found.append(_read_secret(before))
+    return found
 
 
 def secret_of(settings: Settings, database: Path) -> Secret:
     """SESAME_SECRET, or the one that was made beside the database on first run."""
     if settings.secret is not None:
         return Secret(settings.secret.get_secret_value())
-    path = database.with_name(f"{database.name}.secret")
+    path = secret_file(database)
     if not path.exists():
-        _write_once(path, secrets.token_hex(32))
+        _write_once(path, token_hex(32))
+    return _read_secret(path)
+
+
+def secret_file(database: Path) -> Path:
+    """Where the secret is where SESAME_SECRET is not set."""
+    return database.with_name(f"{database.name}.secret")
+
+
+def old_secret_file(database: Path) -> Path:
+    """Where the one before is while `sesame rotate-key` is under way."""
+    return database.with_name(f"{database.name}.secret.old")
+
+
+def renew_secret_file(database: Path) -> None:
+    """Make a new secret beside the database and keep the one before; once, however often called.
+
+    The one before is set aside first: whatever happens, each of the two is in a file.
+    """
+    path, before = secret_file(database), old_secret_file(database)
+    if not before.exists():
+        _write_once(before, _read_secret(path).reveal())
+    if _read_secret(path) == _read_secret(before):
+        fresh = path.with_name(f"{path.name}.new")
+        fresh.unlink(missing_ok=True)
+        _write_once(fresh, token_hex(32))
+        fresh.replace(path)
+
+
+def _read_secret(path: Path) -> Secret:
     try:
         found = path.read_text("ascii").strip()
     except (OSError, UnicodeError) as error:

@@ -26,6 +26,7 @@ from flows.secret import Secret
 from flows.step import password_message, step
 from flows.table import S
 from storage.accounts import Accounts, hash_password, is_password
+from storage.audit import PARENT, Action, note
 from storage.codes import Codes
 from storage.conversations import Address, Conversations
 from storage.database import Database, StorageError, Work
@@ -196,6 +197,8 @@ class Engine:
             case o.TextIdentifier(phone, identifier):
                 text = self._say("sms.identifier", turn, identifier=identifier)
                 yield from doors.outbox.add(key, SMS, {"to": phone, "text": text}, now)
+            case o.AnswersErased():
+                yield from note(doors.accounts.vault, PARENT, Action.ANSWERS_ERASED, key, now)
             case o.HashPassword() | o.ComparePassword():
                 if output not in ready:
                     raise _NeedsTime(output)

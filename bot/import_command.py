@@ -21,7 +21,7 @@ from bot.settings import Settings
 from storage.database import Database, Work
 from storage.importing.load import load
 from storage.importing.records import RefusedFile
-from storage.importing.report import REASONS, WARNINGS, Problem, Report, problems
+from storage.importing.report import ERASED, REASONS, WARNINGS, Problem, Report, problems
 from storage.importing.staging import drop
 from storage.vault import Vault
 
@@ -179,7 +179,7 @@ def _print_report(report: Report, say: Say, out: TextIO) -> None:
     can = totals.activable_any_phone_field
     percent = round(100 * can / totals.guardians, 1) if totals.guardians else 0
     print(say("report.headline", n=can, guardians=totals.guardians, percent=percent), file=out)
-    for reason in REASONS:
+    for reason in (ERASED, *REASONS):
         if number := totals.refused.get(reason):
             print(f"{number:>8}  {say(f'report.{reason}')}", file=out)
     for warning in WARNINGS:

@@ -4,7 +4,7 @@ import re
 from dataclasses import fields
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeGuard
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from platformdirs import user_data_path
@@ -16,17 +16,24 @@ from pydantic import (
     ValidatorFunctionWrapHandler,
     WrapValidator,
     field_validator,
+    model_validator,
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from flows.policy import DEFAULT, Policy
 from flows.policy import Windows as PolicyWindows
+from storage.retention import Retention
 
+KEPT = Retention()
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 class BadSetting(Exception):
     """A setting is wrong: the operator's to mend, in one line that names it."""
+
+
+class Unclear(Exception):
+    """The operator's line names nobody, or more than one: what to write instead."""
 
 
 def read_duration(text: object) -> timedelta:
@@ -78,6 +85,10 @@ Windows = Annotated[PolicyWindows, _Whole, BeforeValidator(read_windows)]
 Tries = Annotated[int, Field(ge=1, le=20)]
 
 
+def _is_windows(value: object) -> TypeGuard[PolicyWindows]:
+    return isinstance(value, tuple) and all(isinstance(part, tuple) for part in value)
+
+
 def default_database() -> str:
     """A SQLite file in the user's data folder."""
     return f"sqlite+aiosqlite:///{user_data_path('sesame') / 'sesame.sqlite3'}"
@@ -112,6 +123,11 @@ class Settings(BaseSettings):
         None,
         description="the key from which encryption and look-up keys are derived; by default made "
         "on first run into a file that only its owner can read, beside the database",
+    )
+    old_secret: SecretStr | None = Field(
+        None,
+        description="the secret before, from the moment that `SESAME_SECRET` is changed until "
+        "`sesame rotate-key` has come to its end",
     )
     sms: str | None = Field(
         None,
@@ -178,6 +194,28 @@ class Settings(BaseSettings):
     nudge_after: Duration = Field(
         DEFAULT.nudge_after, description="no code typed: help is offered after this time"
     )
+    keep_updates: Duration = Field(
+        KEPT.keep_updates, description="numbers of Telegram's updates, so that none counts twice"
+    )
+    keep_codes: Duration = Field(
+        KEPT.keep_codes, description="keyed hashes of codes, after they have expired"
+    )
+    keep_sent: Duration = Field(
+        KEPT.keep_sent, description="that and when something was sent; its text goes at once"
+    )
+    keep_counters: Duration = Field(
+        KEPT.keep_counters, description="counters of all limits, and conversations without answers"
+    )
+    keep_notes: Duration = Field(
+        KEPT.keep_notes, description="notes for the school: not my child, a birthdate to verify"
+    )
+    keep_gone: Duration = Field(
+        KEPT.keep_gone, description="people who have left the register and have no account"
+    )
+    keep_audit: Duration = Field(KEPT.keep_audit, description="the audit record")
+    keep_backups: Duration = Field(
+        KEPT.keep_backups, description="copies made before the database's form changes"
+    )
 
     @field_validator("timezone")
     @classmethod
@@ -195,7 +233,7 @@ class Settings(BaseSettings):
             raise ValueError("a code is valid for 5m to 30m")
         return validity
 
-    @field_validator("secret")
+    @field_validator("secret", "old_secret")
     @classmethod
     def _long_enough(cls, secret: SecretStr | None) -> SecretStr | None:
         if secret is not None and len(secret.get_secret_value()) < 32:
@@ -208,6 +246,25 @@ class Settings(BaseSettings):
         own = {known.name for known in fields(Policy)} - {"strict_children"}
         values = {name: getattr(self, name) for name in own}
         return Policy(**values, strict_children=self.children_policy == "strict")
+
+    @model_validator(mode="after")
+    def _counted_long_enough(self) -> "Settings":
+        """A limit that looks back further than counters are kept would not hold."""
+        windows = [
+            length for value in vars(self).values() if _is_windows(value) for length, _ in value
+        ]
+        if self.keep_counters < max([self.keep_idle, *self.locks, *windows]):
+            raise ValueError(
+                "SESAME_KEEP_COUNTERS is shorter than a limit, a pause or SESAME_KEEP_IDLE"
+            )
+        if self.keep_updates < timedelta(days=1):
+            raise ValueError("SESAME_KEEP_UPDATES: Telegram repeats for 1d")
+        return self
+
+    @property
+    def retention(self) -> Retention:
+        """How long things are kept."""
+        return Retention(**{known.name: getattr(self, known.name) for known in fields(Retention)})
 
     @property
     def database_path(self) -> Path:
@@ -229,7 +286,7 @@ def read_settings() -> Settings:
         first = error.errors(include_url=False, include_input=False)[0]
         name = "_".join(str(part) for part in first["loc"]).upper()
         problem = str(first["msg"]).removeprefix("Value error, ")
-        raise BadSetting(f"SESAME_{name}: {problem}.") from None
+        raise BadSetting(f"SESAME_{name}: {problem}." if name else f"{problem}.") from None
     except (OSError, UnicodeError) as error:  # its text may hold what stands in the file
         raise BadSetting(f".env cannot be read as UTF-8 ({type(error).__name__}).") from None
 

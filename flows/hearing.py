@@ -302,6 +302,7 @@ _WORDS: dict[type, str] = {
     i.BirthdateWrong: "birthdate_wrong",
     i.AccountOpened: "account_opened",
     i.EraseFailed: "erase_failed",
+    i.Unlocked: "unlocked",
 }
 
 
@@ -335,6 +336,8 @@ def note(chat: Chat, answer: i.FromWorld, now: datetime, heard: Heard) -> None:
             _matched(chat, answer)
         case i.NameDiffers(left):
             heard.left = left
+        case i.Unlocked():
+            chat.locks, chat.burnt, chat.locked_until = 0, 0, None
         case i.AccountExists(identifier) | i.AccountOpened(identifier):
             chat.identifier = identifier
         case _:

@@ -206,6 +206,11 @@ class BirthdateWrong:
 
 
 @dataclass(frozen=True, slots=True)
+class Unlocked:
+    """An operator lifted the pause and the limits that were spent."""
+
+
+@dataclass(frozen=True, slots=True)
 class AccountOpened:
     """The account exists from now on, under this identifier."""
 
@@ -243,5 +248,6 @@ FromWorld = (
     | BirthdateWrong
     | AccountOpened
     | EraseFailed
+    | Unlocked
 )
 Input = FromParent | FromWorld | TimeCame

@@ -179,6 +179,11 @@ class TextIdentifier:
     identifier: str
 
 
+@dataclass(frozen=True, slots=True)
+class AnswersErased:
+    """The parent had their answers erased: it is recorded that it was done, not what."""
+
+
 Question = (
     LookUpNumber
     | RequestCode
@@ -189,4 +194,4 @@ Question = (
     | CheckBirthdate
     | OpenAccount
 )
-Output = Say | Ask | Erase | CancelCode | TellSchool | TextIdentifier | Question
+Output = Say | Ask | Erase | CancelCode | TellSchool | TextIdentifier | AnswersErased | Question

@@ -349,6 +349,10 @@ class Turn:
         """Until when the pause lasts."""
         self._say("locked", at=self.chat.locked_until)
 
+    def say_unlocked(self) -> None:
+        """An operator lifted the pause, and the parent may go on."""
+        self._say_and_ask("unlocked")
+
     # ---- then: who it is ---------------------------------------------------------------------
 
     def match(self) -> None:
@@ -544,14 +548,18 @@ class Turn:
     def erase(self) -> None:
         """The parent asked to be forgotten."""
         self._drop_code()
-        self.chat.forget()
+        self._forget_for_good()
         self._say("erased")
 
     def erase_but_locks(self) -> None:
         """The same during a pause, which goes on."""
-        self.chat.forget()
+        self._forget_for_good()
         self._say("erased")
         self.say_locked()
+
+    def _forget_for_good(self) -> None:
+        self.chat.forget()
+        self.outputs.append(o.AnswersErased())
 
     def forget(self) -> None:
         """A long silence: erase, and say so when the parent comes back."""

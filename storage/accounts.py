@@ -11,6 +11,7 @@ from flows.inputs import AccountExists, AccountOpened
 from flows.outputs import OpenAccount, TellSchool
 from flows.questions.name import fold
 from flows.secret import Secret
+from storage.audit import PARENT, Action, note
 from storage.database import Work, one, run, stamp
 from storage.vault import Vault
 
@@ -66,7 +67,7 @@ class Accounts:
             " VALUES (?, ?, ?, ?, ?) RETURNING id",
             key,
             wanted.digest,
-            self.vault.seal(person, _place(key)),
+            self.vault.seal(person, account_place(key)),
             chat,
             stamp(now),
         )
@@ -75,6 +76,8 @@ class Accounts:
             yield from run("INSERT INTO account_guardians VALUES (?, ?)", guardian, account)
         for pupil in wanted.confirmed:
             yield from run("INSERT INTO account_pupils VALUES (?, ?)", account, pupil)
+        children = len(wanted.confirmed)
+        yield from note(self.vault, PARENT, Action.ACCOUNT_OPENED, chat, now, children=children)
         return AccountOpened(identifier)
 
     def identifier_of(self, guardians: tuple[int, ...]) -> Work[str | None]:
@@ -86,7 +89,7 @@ class Accounts:
                 guardian,
             )
             if row:
-                return str(self.vault.open(row[1], _place(row[0]))["identifier"])
+                return str(self.vault.open(row[1], account_place(row[0]))["identifier"])
         return None
 
     def _free_identifier(self, wanted: str) -> Work[str]:
@@ -111,5 +114,6 @@ class Accounts:
         )
 
 
-def _place(identifier_key: bytes) -> str:
+def account_place(identifier_key: bytes) -> str:
+    """What an account's sealed record is bound to."""
     return f"accounts:{identifier_key.hex()}"

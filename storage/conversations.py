@@ -5,7 +5,7 @@ from datetime import datetime
 
 from flows.chat import Chat
 from storage.database import Work, every, one, run, stamp
-from storage.vault import Vault
+from storage.vault import Vault, keep_up
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +36,12 @@ class Conversations:
         return bool(rows)
 
     def load(self, chat: bytes) -> Work[Chat | None]:
-        """The stored conversation, or None for a new one."""
+        """The stored conversation, or None for a new one. The turn seals as all others do."""
+        yield from keep_up(self._vault)
         row = yield from one("SELECT record FROM chats WHERE chat = ?", chat)
         if row is None:
             return None
-        return Chat.from_dict(self._vault.open(row[0], f"chats:{chat.hex()}"))
+        return Chat.from_dict(self._vault.open(row[0], chat_place(chat)))
 
     def save(
         self, chat: bytes, address: Address, record: Chat, wake: datetime | None, now: datetime
@@ -53,8 +54,8 @@ class Conversations:
             " updated_at = excluded.updated_at",
             chat,
             record.state.value,
-            self._vault.seal(record.to_dict(), f"chats:{chat.hex()}"),
-            self._vault.seal([address.channel, address.place], f"address:{chat.hex()}"),
+            self._vault.seal(record.to_dict(), chat_place(chat)),
+            self._vault.seal([address.channel, address.place], address_place(chat)),
             wake and stamp(wake),
             stamp(now),
         )
@@ -63,7 +64,7 @@ class Conversations:
         """Where a stored conversation lives."""
         row = yield from one("SELECT address FROM chats WHERE chat = ?", chat)
         assert row is not None  # noqa: S101 - only asked of stored conversations
-        return Address(*self._vault.open(row[0], f"address:{chat.hex()}"))
+        return Address(*self._vault.open(row[0], address_place(chat)))
 
     def to_wake(self, now: datetime) -> Work[list[Address]]:
         """The conversations whose moment has come."""
@@ -83,3 +84,13 @@ class Conversations:
         """How many conversations stand in each state."""
         rows = yield from every("SELECT state, count(*) FROM chats GROUP BY state ORDER BY state")
         return dict(rows)
+
+
+def chat_place(chat: bytes) -> str:
+    """What a conversation's sealed record is bound to."""
+    return f"chats:{chat.hex()}"
+
+
+def address_place(chat: bytes) -> str:
+    """What a conversation's sealed address is bound to."""
+    return f"address:{chat.hex()}"

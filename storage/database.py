@@ -92,6 +92,15 @@ class Database:
         """Do work that reads, or fills TEMP tables: however long it takes, no writer waits."""
         return await self._in_thread(lambda connection: _transaction(connection, work, "BEGIN"))
 
+    async def forget_deleted(self) -> None:
+        """Empty the journal: what was deleted is then in no file any more (RELIABILITY 0.1).
+
+        While others read, the rest stays until a later call.
+        """
+        await self._in_thread(
+            lambda connection: connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        )
+
     async def close(self) -> None:
         """Close the file. Safe at any moment: what was committed stays."""
         await self._connection.close()

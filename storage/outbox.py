@@ -39,7 +39,7 @@ class Outbox:
             " VALUES (?, ?, ?, ?, ?, ?)",
             chat,
             kind,
-            self._vault.seal(body, f"outbox:{chat.hex()}"),
+            self._vault.seal(body, outbox_place(chat)),
             stamp(now),
             stamp(now),
             expires and stamp(expires),
@@ -60,7 +60,7 @@ class Outbox:
             number,
             chat,
             kind,
-            self._vault.open(body, f"outbox:{chat.hex()}"),
+            self._vault.open(body, outbox_place(chat)),
             attempts,
             moment(due_at),
             moment(created_at),
@@ -104,3 +104,8 @@ class Outbox:
         for kind, status, number in rows:
             counts.setdefault(kind, {})[status] = number
         return counts
+
+
+def outbox_place(chat: bytes) -> str:
+    """What a parcel's sealed body is bound to."""
+    return f"outbox:{chat.hex()}"

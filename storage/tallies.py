@@ -67,3 +67,10 @@ def open_for_another(
             again = moment(oldest) + length
             latest = max(again, latest) if latest else again
     return latest
+
+
+def clear(subject: bytes) -> Work[None]:
+    """Forget all that was counted of a subject, and of what is counted within it."""
+    yield from run(
+        "DELETE FROM tallies WHERE subject >= ? AND subject < ?", subject, subject + b"\xff" * 17
+    )

@@ -5,12 +5,13 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
+from storage.audit import SESAME, Action, note
 from storage.database import Database, Work
 from storage.importing.difference import Changes, compare, write
 from storage.importing.recognise import gather
 from storage.importing.report import Report, find_problems, make_report
 from storage.importing.staging import Staging, Watch
-from storage.vault import Vault
+from storage.vault import Vault, keep_up
 
 
 async def load(
@@ -23,10 +24,12 @@ async def load(
     uai: str = "",
     school: str = "",
     dry_run: bool = False,
+    actor: str = SESAME,
 ) -> Report:
     """Read the files into the register; with `dry_run`, only tell what that would change.
 
-    `school` is the name that parents know, for exports that do not say it (SIECLE, ONDE).
+    `school` is the name that parents know, for exports that do not say it (SIECLE, ONDE); `actor`
+    stands in the audit record.
     Raises RefusedFile, and then nothing has changed. Reading takes no lock; what differs is
     written in one short transaction. The TEMP tables stay for `report.problems`.
     """
@@ -34,7 +37,7 @@ async def load(
     if dry_run:
         changes = await database.prepare(compare(vault))
     else:
-        changes = await database.run(_bring_up_to_date(vault, now))
+        changes = await database.run(_bring_up_to_date(vault, actor, now))
     return replace(report, changes=changes)
 
 
@@ -48,7 +51,14 @@ def _read(
     return (yield from make_report(vault))
 
 
-def _bring_up_to_date(vault: Vault, now: datetime) -> Work[dict[str, Changes]]:
+def _bring_up_to_date(vault: Vault, actor: str, now: datetime) -> Work[dict[str, Changes]]:
+    yield from keep_up(vault)
     changes = yield from compare(vault)
     yield from write(now)
+    counts = {
+        f"{people}_{what}": number
+        for people, change in changes.items()
+        for what, number in change._asdict().items()
+    }
+    yield from note(vault, actor, Action.IMPORTED, None, now, **counts)
     return changes

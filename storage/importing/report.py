@@ -26,6 +26,9 @@ REASONS = (
 )
 """Why a guardian cannot activate. Of several reasons the first in this order counts."""
 
+ERASED = "erased"
+"""Another reason, only named where it occurs: `sesame erase` keeps this person out."""
+
 WARNINGS = (
     "child_not_found",
     "guardian_not_found",

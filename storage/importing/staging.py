@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from flows.questions.name import fold
 from flows.questions.phone import region_of_uai
 from storage.database import Work, every, run, run_many
+from storage.erasure import erased_keys
 from storage.importing.mobiles import mobiles_of
 from storage.importing.recognise import Export
 from storage.importing.records import Guardian, Link, Pupil, Record, RefusedFile, folded
@@ -25,7 +26,8 @@ _TABLES = (
     "CREATE TEMP TABLE staged_pupils (n INTEGER PRIMARY KEY, uai TEXT, ref BLOB, class_key BLOB,"
     " source_key BLOB, name_key BLOB, digest BLOB, sealed BLOB, is_dated INTEGER,"
     " has_left INTEGER, is_twin INTEGER DEFAULT 0, id INTEGER, change TEXT)",
-    # `mobile`: see `mobiles`; `mobile_key` is the first one's. `reach`: see _REACH.
+    # `mobile`: see `mobiles`; `mobile_key` is the first one's. `reach`: see _REACH. `is_twin` is 2
+    # for somebody who was erased (storage/erasure.py) and does not come back.
     "CREATE TEMP TABLE staged_guardians (n INTEGER PRIMARY KEY, uai TEXT, ref BLOB,"
     " source_key BLOB, name_key BLOB, digest BLOB, sealed BLOB, is_named INTEGER, mobile TEXT,"
     " mobile_key BLOB, reach INTEGER DEFAULT 0, reason TEXT, has_left INTEGER DEFAULT 0,"
@@ -56,7 +58,7 @@ _INSERT_PUPIL = (
 )
 _INSERT_GUARDIAN = (
     "INSERT INTO staged_guardians (n, uai, ref, source_key, name_key, digest, sealed, is_named,"
-    " mobile, mobile_key) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    " mobile, mobile_key, is_twin) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 
 
@@ -81,7 +83,8 @@ _MARK_TWINS = (
     "UPDATE staged_pupils SET is_twin = 1"
     " WHERE n NOT IN (SELECT min(n) FROM staged_pupils GROUP BY uai, source_key)",
     "UPDATE staged_guardians SET is_twin = 1"
-    " WHERE n NOT IN (SELECT min(n) FROM staged_guardians GROUP BY uai, source_key)",
+    " WHERE NOT is_twin"
+    " AND n NOT IN (SELECT min(n) FROM staged_guardians GROUP BY uai, source_key)",
 )
 
 # A link leads to the one pupil of that name or number; where several bear it, to the one of them
@@ -108,11 +111,12 @@ _FIND_REASONS = (
     " 1 + max(legal) + max(legal AND NOT has_left) + max(legal AND NOT has_left AND is_dated)"
     " AS reach FROM ties JOIN staged_pupils ON n = pupil GROUP BY guardian) AS found"
     " WHERE found.guardian = n",
-    "UPDATE staged_guardians SET reason = CASE WHEN is_twin THEN 'duplicate'"
+    "UPDATE staged_guardians SET reason = CASE is_twin WHEN 2 THEN 'erased' WHEN 1 THEN 'duplicate'"
+    " ELSE CASE"
     " WHEN reach = 0 THEN 'no_pupil' WHEN reach = 1 THEN 'not_legal'"
     " WHEN reach = 2 THEN 'pupil_left' WHEN reach = 3 THEN 'pupil_without_birthdate'"
     " WHEN NOT is_named THEN 'name_missing'"
-    " WHEN mobile NOT IN ('own', 'elsewhere') THEN mobile END",
+    " WHEN mobile NOT IN ('own', 'elsewhere') THEN mobile END END",
 )
 
 _INDEX_PHONES = "CREATE INDEX temp.phones_by_guardian ON staged_phones (guardian, phone_key)"
@@ -152,12 +156,14 @@ class Staging:
         self._vault = vault
         self._watch = watch
         self._numbers = count(1)
+        self._erased: set[bytes] = set()
 
     def stage(self, exports: list[Export]) -> Work[None]:
         """Read all files, find the children of every guardian, and who can activate."""
         yield from drop()
         for table in _TABLES:
             yield from run(table)
+        self._erased = {key for (key,) in (yield from every("SELECT key FROM erased"))}
         for export in exports:
             yield from run_many(
                 "INSERT INTO staged_schools VALUES (?, ?, ?, ?)",
@@ -268,6 +274,7 @@ class Staging:
             bool(fold(guardian.birth) and fold(guardian.first)),
             mobiles.found,
             phone_keys[0] if phone_keys else None,
+            0 if self._erased.isdisjoint(erased_keys(self._vault, uai, source_key, known)) else 2,
         )
         return row, phone_keys
 

@@ -40,8 +40,12 @@ WORLD: tuple[i.FromWorld, ...] = (
     i.AccountOpened("m.dupont12"),
     i.AccountExists("m.dupont12"),
     i.EraseFailed(),
+    i.Unlocked(),
 )
 """Every answer of the world in each of its meanings, the hoped one first."""
+
+TIDINGS = (i.EraseFailed, i.Unlocked)
+"""What the world tells without being asked."""
 
 
 def a_chat(state: S, **own: object) -> Chat:

@@ -350,7 +350,7 @@ class Walk(RuleBasedStateMachine):
         self.happens(answer)
 
     def hears_a_late_answer(self, pick: int) -> None:
-        """One that nobody waits for changes nothing; only erasing can fail at any time."""
+        """One that nobody waits for changes nothing; some are told at any time."""
         if self.is_overdue():
             return
         late = any_of(WORLD, pick)
@@ -361,6 +361,9 @@ class Walk(RuleBasedStateMachine):
         self.happens(late)
         if isinstance(late, i.EraseFailed):
             assert self.said == ["password.not_erased"]
+        elif isinstance(late, i.Unlocked) and self.said:
+            assert "unlocked" in self.said
+            assert (self.chat.locks, self.chat.locked_until) == (0, None)
         else:
             assert (self.chat, self.outputs) == (before, [])
 

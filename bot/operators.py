@@ -1,0 +1,195 @@
+"""What an operator does about people and keys: unlock, erase, purge, rotate-key. All is recorded."""
+
+import getpass
+import json
+import os
+from dataclasses import dataclass
+from functools import partial
+
+import click
+
+import locales
+from bot.app import (
+    old_secret_file,
+    open_storage,
+    renew_secret_file,
+    run_service,
+    secret_file,
+    sms_sender,
+    utc_now,
+)
+from bot.engine import Update
+from bot.settings import Settings, Unclear
+from flows.inputs import Unlocked
+from flows.questions.name import fold
+from flows.questions.phone import SeveralPhones, read_phone
+from flows.refusals import Refused
+from storage.backups import backups_of
+from storage.database import Database
+from storage.erasure import Person, conversations_of, erase, people, readmit
+from storage.retention import purge
+from storage.rotation import rotate
+from storage.unlocking import lift
+from storage.vault import Vault
+
+def operator() -> str:
+    """Who is named in the audit record: the login, also behind sudo."""
+    return f"operator:{os.environ.get('SUDO_USER') or getpass.getuser()}"
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """Whom the operator's line means."""
+
+    phones: frozenset[str]
+    people: list[Person]
+
+    @property
+    def guardians(self) -> set[int]:
+        """The records of all of them."""
+        return {guardian for person in self.people for guardian in person.guardians}
+
+
+async def unlock(settings: Settings, who: str, reason: str, lang: str) -> None:
+    """Lift pauses and spent limits of a number or identifier, and tell the parent in the chat."""
+    async with open_storage(settings) as (database, vault):
+        named = await _find(database, vault, who, lang)
+        chats = await database.prepare(conversations_of(vault, named.phones, named.guardians))
+        await database.run(
+            lift(vault, named.phones, named.guardians, chats, operator(), reason, utc_now())
+        )
+        nothing = sms_sender("console:", lambda _to, _text: None)
+        # Without a channel here the replies stay in the outbox, and the running bot sends them.
+        async with run_service(settings, database, vault, {}, nothing) as service:
+            for chat in chats:
+                address = await database.run(service.doors.conversations.address(chat))
+                await service.engine.take(Update(address, Unlocked()))
+    click.echo(locales.say("unlock.done", lang, {"n": len(chats)}))
+
+
+async def erase_person(
+    settings: Settings, who: str, name: str, reason: str, sure: bool, lang: str
+) -> int:
+    """Erase a person everywhere, for good, and name the backups that still hold them."""
+    async with open_storage(settings) as (database, vault):
+        named = await _find(database, vault, who, lang)
+        person = _the_one(named.people, name, lang)
+        shown = {"name": f"{person.first} {person.last}", "n": len(person.guardians)}
+        if not sure and not click.confirm(locales.say("erase.sure", lang, shown)):
+            return 1
+        guardians = set(person.guardians)
+        phones = person.phones if len(named.people) == 1 else frozenset[str]()
+        chats = await database.prepare(conversations_of(vault, phones, guardians))
+        gone = await database.run(erase(vault, person, chats, operator(), reason, utc_now()))
+        await database.forget_deleted()
+    facts = {
+        "records": gone.records,
+        "accounts": gone.accounts,
+        "conversations": gone.conversations,
+    }
+    click.echo(locales.say("erase.done", lang, facts))
+    for backup in backups_of(settings.database_path):
+        click.echo(locales.say("erase.backup", lang, {"file": str(backup)}))
+    return 0
+
+
+async def readmit_person(settings: Settings, who: str, reason: str, lang: str) -> None:
+    """Let a person who was erased come back with the next import."""
+    async with open_storage(settings) as (database, vault):
+        phone = _phone(who, lang)
+        number = await database.run(readmit(vault, phone, operator(), reason, utc_now()))
+    if not number:
+        raise Unclear(locales.say("erase.nobody", lang))
+    click.echo(locales.say("erase.readmitted", lang, {"n": number}))
+
+
+async def purge_old(settings: Settings, as_json: bool, lang: str) -> None:
+    """Delete what was kept long enough."""
+    async with open_storage(settings) as (database, vault):
+        gone = await purge(database, vault, settings.retention, operator(), utc_now())
+    gone["backups"] = purge_backups(settings)
+    if as_json:
+        click.echo(json.dumps(gone))
+        return
+    click.echo(locales.say("purge.done", lang))
+    for what, number in gone.items():
+        click.echo(f"  {what:<28}{number:>10}")
+
+
+def purge_backups(settings: Settings) -> int:
+    """Delete the backups that were kept long enough; how many."""
+    before = (utc_now() - settings.retention.keep_backups).timestamp()
+    old = [one for one in backups_of(settings.database_path) if one.stat().st_mtime < before]
+    for backup in old:
+        backup.unlink(missing_ok=True)
+    return len(old)
+
+
+async def rotate_key(settings: Settings, lang: str) -> int:
+    """Seal everything with the new secret; with one beside the database, make it first."""
+    path = settings.database_path
+    if settings.secret is not None and settings.old_secret is None:
+        click.echo(locales.say("rotate.how", lang), err=True)
+        return 1
+    async with open_storage(settings):
+        pass  # the secret of today is the database's, and is in its file
+    if settings.secret is None:
+        renew_secret_file(path)
+    async with open_storage(settings) as (database, vault):
+        watch = partial(_progress, [0])
+        values = await rotate(database, vault, watch, operator(), utc_now())
+    if settings.secret is None:
+        old_secret_file(path).unlink(missing_ok=True)
+        click.echo(locales.say("rotate.done_file", lang, {"n": values, "file": str(secret_file(path))}))
+    else:
+        click.echo(locales.say("rotate.done", lang, {"n": values}))
+    return 0
+
+
+def _progress(total: list[int], number: int) -> None:
+    """A line now and then: a country's register takes minutes."""
+    total[0] += number
+    if total[0] // 100_000 > (total[0] - number) // 100_000:
+        click.echo(f"{total[0]:,}", err=True)
+
+
+# ---- whom a line means -----------------------------------------------------------------------
+
+
+async def _find(database: Database, vault: Vault, who: str, lang: str) -> Named:
+    if "." in who and not any(char.isspace() for char in who) and who[0].isalpha():
+        found = await database.run(people(vault, identifier=who.lower()))
+        if not found:
+            raise Unclear(locales.say("erase.nobody", lang))
+        return Named(frozenset[str]().union(*(person.phones for person in found)), found)
+    phone = _phone(who, lang)
+    found = await database.run(people(vault, phone=phone))
+    return Named(frozenset([phone]).union(*(person.phones for person in found)), found)
+
+
+def _phone(who: str, lang: str) -> str:
+    phone = read_phone(who)
+    if isinstance(phone, Refused | SeveralPhones):
+        raise Unclear(locales.say("operator.who", lang))
+    return phone
+
+
+def _spellings(person: Person) -> tuple[str, ...]:
+    last, first = person.last, person.first
+    return first, f"{first} {last}", f"{last} {first}"
+
+
+def _the_one(found: list[Person], name: str, lang: str) -> Person:
+    """The person with this name; where nobody shares the number, a name is not needed."""
+    if not found:
+        raise Unclear(locales.say("erase.nobody", lang))
+    wanted = fold(name)
+    fitting = [
+        person
+        for person in found
+        if not wanted
+        or wanted in map(fold, _spellings(person))
+    ]
+    if len(fitting) != 1:
+        raise Unclear(locales.say("erase.which", lang, {"n": len(found)}))
+    return fitting[0]

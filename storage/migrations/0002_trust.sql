@@ -1,0 +1,31 @@
+-- Who did what. It holds no personal data: `subject` is a keyed hash, `facts` are counts and words
+-- of closed lists (JSON). Each row's `link` is a keyed hash over the row and the link `before` it:
+-- a row that is changed, put in or taken out shows.
+CREATE TABLE audit (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    at INTEGER NOT NULL,
+    actor TEXT NOT NULL,
+    action TEXT NOT NULL,
+    subject BLOB,
+    facts TEXT NOT NULL,
+    before BLOB NOT NULL,
+    link BLOB NOT NULL
+);
+CREATE INDEX audit_by_age ON audit (at);
+
+-- Who was erased and does not come back with the next import. All are keyed hashes: `key` of name
+-- and number, of name and the record's own number, and of the number alone (to readmit); `person`
+-- ties those of one person together.
+CREATE TABLE erased (
+    key BLOB NOT NULL,
+    person BLOB NOT NULL,
+    at INTEGER NOT NULL,
+    PRIMARY KEY (key, person)
+) WITHOUT ROWID;
+
+-- What is looked for when a person is erased, or old rows are.
+CREATE INDEX codes_by_age ON codes (expires_at);
+CREATE INDEX outbox_by_age ON outbox (created_at);
+CREATE INDEX guardians_gone ON guardians (gone_at) WHERE gone_at IS NOT NULL;
+CREATE INDEX pupils_gone ON pupils (gone_at) WHERE gone_at IS NOT NULL;
+CREATE INDEX accounts_of_guardian ON account_guardians (account);

@@ -1,0 +1,75 @@
+"""How long things are kept, and forgetting them when their time is over (RELIABILITY 5, T32)."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from flows.policy import DAY
+from storage.audit import SESAME, Action, note
+from storage.database import Database, Work, run, stamp
+from storage.vault import Vault
+
+_BATCH = 5_000
+"""Rows deleted in one transaction: a turn waits for no more than that."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """How long each kind of row stays. All are settings; these are defaults."""
+
+    keep_updates: timedelta = 7 * DAY  # Telegram repeats for 24 h; its numbers may jump after 7 d
+    keep_codes: timedelta = DAY  # after they have expired
+    keep_sent: timedelta = 30 * DAY  # numbers and times of what was sent; the text goes at once
+    keep_counters: timedelta = 30 * DAY  # limits look back so far; so do silent conversations
+    keep_notes: timedelta = 365 * DAY  # what the school was told about a child
+    keep_gone: timedelta = 365 * DAY  # people who have left the register, and have no account
+    keep_audit: timedelta = 365 * DAY  # CNIL 2021-122: 6 to 12 months
+    keep_backups: timedelta = 30 * DAY
+
+
+RULES: dict[str, tuple[str, str]] = {
+    "updates": ("keep_updates", "at < ?"),
+    "codes": ("keep_codes", "expires_at < ?"),
+    "outbox": ("keep_sent", "created_at < ? AND status NOT IN ('waiting', 'sending')"),
+    "tallies": ("keep_counters", "at < ?"),
+    "chats": (
+        "keep_counters",
+        "updated_at < ? AND chat NOT IN"
+        " (SELECT chat FROM outbox WHERE status IN ('waiting', 'sending'))",
+    ),
+    "school_notes": ("keep_notes", "at < ?"),
+    "guardians": (
+        "keep_gone",
+        "gone_at < ? AND id NOT IN (SELECT guardian FROM account_guardians)",
+    ),
+    "pupils": ("keep_gone", "gone_at < ? AND id NOT IN (SELECT pupil FROM account_pupils)"),
+    "audit": (  # from its beginning on, so that the chain stays whole
+        "keep_audit",
+        "id < coalesce((SELECT min(id) FROM audit WHERE at >= ?), 1 << 62)",
+    ),
+}
+"""For each table: which of the lengths rules it, and which rows are older than that."""
+
+
+async def purge(
+    database: Database, vault: Vault, keep: Retention, actor: str, now: datetime
+) -> dict[str, int]:
+    """Delete what was kept long enough; how many rows of each table went."""
+    gone = {}
+    for table, (length, old) in RULES.items():
+        before = stamp(now - getattr(keep, length))
+        gone[table] = 0
+        while deleted := await database.run(_delete(table, old, before)):
+            gone[table] += deleted
+    if any(gone.values()) or actor != SESAME:
+        await database.run(note(vault, actor, Action.PURGED, None, now, **gone))
+    await database.forget_deleted()
+    return gone
+
+
+def _delete(table: str, old: str, before: int) -> Work[int]:
+    rows = yield from run(
+        f"DELETE FROM {table} WHERE rowid IN"  # noqa: S608 - only our own words
+        f" (SELECT rowid FROM {table} WHERE {old} ORDER BY rowid LIMIT {_BATCH}) RETURNING 1",
+        before,
+    )
+    return len(rows)

@@ -1,0 +1,37 @@
+"""An operator lifts what too many tries brought: counters, spent budgets, waits."""
+
+from datetime import datetime
+
+from storage import tallies
+from storage.audit import Action, note
+from storage.database import Work, every, run
+from storage.vault import Vault
+
+
+def lift(
+    vault: Vault,
+    phones: frozenset[str],
+    guardians: set[int],
+    chats: list[bytes],
+    actor: str,
+    reason: str,
+    now: datetime,
+) -> Work[None]:
+    """Forget what was counted of these numbers, of the guardians' children, and in these chats.
+
+    The pause itself is in the conversation and ends with `flows.inputs.Unlocked`.
+    """
+    for number in sorted(phones):
+        yield from tallies.clear(vault.key("phone", number))
+    for guardian in sorted(guardians):
+        yield from tallies.clear(vault.key("guardian", guardian))
+        for (pupil,) in (yield from every("SELECT pupil FROM links WHERE guardian = ?", guardian)):
+            yield from tallies.clear(vault.key("pupil", pupil))
+    for chat in chats:
+        yield from tallies.clear(chat)
+        yield from run("DELETE FROM codes WHERE chat = ? AND status <> 'current'", chat)
+    subject = vault.key("person", *sorted(phones))
+    count = len(chats)
+    yield from note(
+        vault, actor, Action.UNLOCKED, subject, now, reason=reason, conversations=count
+    )
