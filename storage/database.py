@@ -23,6 +23,8 @@ from typing import Any, TypeVar, cast
 
 import aiosqlite
 
+from storage.backups import write_backup
+
 T = TypeVar("T")
 Row = tuple[Any, ...]
 
@@ -195,7 +197,7 @@ async def connect(path: str | Path) -> Database:
         raise _named(error) from error
     database = Database(connection)
     try:
-        await database._in_thread(_prepare)
+        await database._in_thread(lambda opened: _prepare(opened, Path(path)))
         if str(path) != ":memory:":
             Path(path).chmod(0o600)
     except BaseException as error:
@@ -215,7 +217,7 @@ def _make_folder(folder: Path) -> None:
         raise StorageError(f"{folder} cannot be made: {error.strerror}.") from error
 
 
-def _prepare(connection: sqlite3.Connection) -> None:
+def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     # WAL lets the bot read while an import writes. FULL: a reply that was sent means that the
     # progress behind it survives a power cut too (promise 1). secure_delete: what is erased is
     # overwritten (RELIABILITY 0.1).
@@ -223,7 +225,7 @@ def _prepare(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA secure_delete = ON")
-    _migrate(connection)
+    _migrate(connection, path)
 
 
 def _switch_to_wal(connection: sqlite3.Connection) -> None:
@@ -246,24 +248,41 @@ def migrations() -> list[tuple[int, str]]:
     return sorted(found)
 
 
-def _migrate(connection: sqlite3.Connection) -> None:
-    """Apply what is missing, each file in one transaction, safe when two processes start."""
-    known = migrations()
-    for version, script in known:
-        if _version(connection) >= version:
-            continue
+def _migrate(connection: sqlite3.Connection, path: Path) -> None:
+    """Apply what is missing, all or nothing, safe when two processes start.
+
+    A database that has a schema already is copied first (storage/backups.py).
+    """
+    newest = migrations()[-1][0]
+    if _version(connection) < newest:
         connection.execute("BEGIN IMMEDIATE")
         try:
-            if _version(connection) < version:  # the other process may have been quicker
-                for statement in _statements(script):
-                    connection.execute(statement)
-                connection.execute(f"PRAGMA user_version = {version:d}")
+            _apply_missing(connection, path)
             connection.execute("COMMIT")
         except BaseException:
-            connection.execute("ROLLBACK")
+            if connection.in_transaction:  # a full disk has ended it already
+                connection.execute("ROLLBACK")
             raise
-    if _version(connection) > known[-1][0]:
+    if _version(connection) > newest:
         raise StorageError("The database was made by a newer Sésame: update Sésame first.")
+
+
+def _apply_missing(connection: sqlite3.Connection, path: Path) -> None:
+    made_by = _version(connection)  # the other process may have been quicker
+    missing = [(version, script) for version, script in migrations() if version > made_by]
+    if made_by and missing:
+        try:
+            write_backup(path, made_by)
+        except (OSError, sqlite3.Error) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise StorageError(
+                f"No backup could be written to {path.parent / 'backups'} ({reason}): the database"
+                " stays as it was. Mend that, and start again."
+            ) from error
+    for version, script in missing:
+        for statement in _statements(script):
+            connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {version:d}")
 
 
 def _version(connection: sqlite3.Connection) -> int:
