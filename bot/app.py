@@ -6,13 +6,14 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from secrets import token_hex
 from zoneinfo import ZoneInfo
 
 from bot.channel import Channel
+from bot.clock import utc_now
 from bot.delivery import Delivery
 from bot.engine import Doors, Engine, Update
 from bot.rendering import Renderer
@@ -27,11 +28,6 @@ from storage.database import Database, open_database
 from storage.outbox import Outbox
 from storage.register import Register
 from storage.vault import Vault, check_secret
-
-
-def utc_now() -> datetime:
-    """The time of the machine, aware."""
-    return datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,9 @@ from importlib import resources
 from pathlib import Path
 
 import locales
-from bot.app import Service, open_storage, run_service, sms_sender, utc_now
+from bot.app import Service, open_storage, run_service, sms_sender
 from bot.channel import said
+from bot.clock import utc_now
 from bot.engine import Update
 from bot.settings import Settings, read_duration
 from bot.terminal import Pipe, Screen, Terminal

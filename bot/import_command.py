@@ -16,7 +16,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 import locales
-from bot.app import open_storage, utc_now
+from bot.app import open_storage
+from bot.clock import utc_now
+from bot.operators import operator
 from bot.settings import Settings
 from storage.database import Database, Work
 from storage.importing.load import load
@@ -92,6 +94,7 @@ async def import_files(  # noqa: PLR0913 - all by name
                 vault=vault,
                 watch=following,
                 now=now,
+                actor=operator(),
                 uai=uai.strip().upper(),
                 school=" ".join(school.split()),
                 dry_run=dry_run,

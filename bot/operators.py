@@ -1,9 +1,10 @@
-"""What an operator does about people and keys: unlock, erase, purge, rotate-key. All is recorded."""
+"""What an operator does about people and keys: unlock, erase, purge, rotate. All is recorded."""
 
 import getpass
 import json
 import os
-from dataclasses import dataclass
+import re
+from dataclasses import asdict
 from functools import partial
 
 import click
@@ -16,8 +17,8 @@ from bot.app import (
     run_service,
     secret_file,
     sms_sender,
-    utc_now,
 )
+from bot.clock import utc_now
 from bot.engine import Update
 from bot.settings import Settings, Unclear
 from flows.inputs import Unlocked
@@ -32,32 +33,18 @@ from storage.rotation import rotate
 from storage.unlocking import lift
 from storage.vault import Vault
 
+
 def operator() -> str:
     """Who is named in the audit record: the login, also behind sudo."""
     return f"operator:{os.environ.get('SUDO_USER') or getpass.getuser()}"
 
 
-@dataclass(frozen=True, slots=True)
-class Named:
-    """Whom the operator's line means."""
-
-    phones: frozenset[str]
-    people: list[Person]
-
-    @property
-    def guardians(self) -> set[int]:
-        """The records of all of them."""
-        return {guardian for person in self.people for guardian in person.guardians}
-
-
 async def unlock(settings: Settings, who: str, reason: str, lang: str) -> None:
     """Lift pauses and spent limits of a number or identifier, and tell the parent in the chat."""
     async with open_storage(settings) as (database, vault):
-        named = await _find(database, vault, who, lang)
-        chats = await database.prepare(conversations_of(vault, named.phones, named.guardians))
-        await database.run(
-            lift(vault, named.phones, named.guardians, chats, operator(), reason, utc_now())
-        )
+        found, phones = await _find(database, vault, who, lang)
+        chats = await database.prepare(conversations_of(vault, found, phones))
+        await database.run(lift(vault, found, phones, chats, operator(), reason, utc_now()))
         nothing = sms_sender("console:", lambda _to, _text: None)
         # Without a channel here the replies stay in the outbox, and the running bot sends them.
         async with run_service(settings, database, vault, {}, nothing) as service:
@@ -72,22 +59,19 @@ async def erase_person(
 ) -> int:
     """Erase a person everywhere, for good, and name the backups that still hold them."""
     async with open_storage(settings) as (database, vault):
-        named = await _find(database, vault, who, lang)
-        person = _the_one(named.people, name, lang)
-        shown = {"name": f"{person.first} {person.last}", "n": len(person.guardians)}
+        found, phones = await _find(database, vault, who, lang)
+        person = _the_one(found, name, lang) if found else Person("", "", phones)
+        # A conversation about a number that several share is only theirs if it goes further.
+        own = phones if len(found) < 2 else set[str]()
+        chats = await database.prepare(conversations_of(vault, [person], own))
+        if not found and not chats:
+            raise Unclear(locales.say("erase.nobody", lang))
+        shown = {"name": f"{person.first} {person.last}".strip() or who}
         if not sure and not click.confirm(locales.say("erase.sure", lang, shown)):
             return 1
-        guardians = set(person.guardians)
-        phones = person.phones if len(named.people) == 1 else frozenset[str]()
-        chats = await database.prepare(conversations_of(vault, phones, guardians))
         gone = await database.run(erase(vault, person, chats, operator(), reason, utc_now()))
         await database.forget_deleted()
-    facts = {
-        "records": gone.records,
-        "accounts": gone.accounts,
-        "conversations": gone.conversations,
-    }
-    click.echo(locales.say("erase.done", lang, facts))
+    click.echo(locales.say("erase.done", lang, asdict(gone)))
     for backup in backups_of(settings.database_path):
         click.echo(locales.say("erase.backup", lang, {"file": str(backup)}))
     return 0
@@ -140,7 +124,9 @@ async def rotate_key(settings: Settings, lang: str) -> int:
         values = await rotate(database, vault, watch, operator(), utc_now())
     if settings.secret is None:
         old_secret_file(path).unlink(missing_ok=True)
-        click.echo(locales.say("rotate.done_file", lang, {"n": values, "file": str(secret_file(path))}))
+        click.echo(
+            locales.say("rotate.done_file", lang, {"n": values, "file": str(secret_file(path))})
+        )
     else:
         click.echo(locales.say("rotate.done", lang, {"n": values}))
     return 0
@@ -156,15 +142,18 @@ def _progress(total: list[int], number: int) -> None:
 # ---- whom a line means -----------------------------------------------------------------------
 
 
-async def _find(database: Database, vault: Vault, who: str, lang: str) -> Named:
-    if "." in who and not any(char.isspace() for char in who) and who[0].isalpha():
-        found = await database.run(people(vault, identifier=who.lower()))
+async def _find(
+    database: Database, vault: Vault, who: str, lang: str
+) -> tuple[list[Person], set[str]]:
+    """Who has this number or identifier, and all their numbers."""
+    if re.fullmatch(r"[a-z0-9?]?\.[a-z0-9]+", who.strip().lower()):
+        found = await database.run(people(vault, identifier=who.strip().lower()))
         if not found:
             raise Unclear(locales.say("erase.nobody", lang))
-        return Named(frozenset[str]().union(*(person.phones for person in found)), found)
+        return found, set[str]().union(*(person.phones for person in found))
     phone = _phone(who, lang)
     found = await database.run(people(vault, phone=phone))
-    return Named(frozenset([phone]).union(*(person.phones for person in found)), found)
+    return found, {phone}.union(*(person.phones for person in found))
 
 
 def _phone(who: str, lang: str) -> str:
@@ -181,15 +170,7 @@ def _spellings(person: Person) -> tuple[str, ...]:
 
 def _the_one(found: list[Person], name: str, lang: str) -> Person:
     """The person with this name; where nobody shares the number, a name is not needed."""
-    if not found:
-        raise Unclear(locales.say("erase.nobody", lang))
-    wanted = fold(name)
-    fitting = [
-        person
-        for person in found
-        if not wanted
-        or wanted in map(fold, _spellings(person))
-    ]
+    fitting = [one for one in found if not name or fold(name) in map(fold, _spellings(one))]
     if len(fitting) != 1:
         raise Unclear(locales.say("erase.which", lang, {"n": len(found)}))
     return fitting[0]

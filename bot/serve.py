@@ -3,12 +3,15 @@
 import asyncio
 import logging
 import signal
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
+from datetime import datetime
 from typing import Any
 
 from bot.app import open_storage, run_service, sms_sender
+from bot.clock import SteadyClock
 from bot.engine import Engine
+from bot.operators import purge_backups
 from bot.settings import BadSetting, Settings
 from bot.sms import SmsSender
 from bot.telegram.client import open_bot
@@ -16,11 +19,16 @@ from bot.telegram.incoming import CHANNEL
 from bot.telegram.outgoing import TelegramChannel
 from bot.telegram.polling import Polling
 from bot.telegram.profile import introduce
-from storage.database import StorageError
+from storage.audit import SESAME
+from storage.database import Database, StorageError
+from storage.retention import purge
+from storage.stamps import mend_future
+from storage.vault import Vault
 
 log = logging.getLogger("sesame.serve")
 
 WAKE_EVERY = 5  # seconds
+PURGE_EVERY = 3600  # seconds
 LAST_SENDINGS = 5  # seconds for the replies that are on their way when it stops
 
 
@@ -55,10 +63,17 @@ async def _run(settings: Settings, token: str, sms: SmsSender) -> None:
         open_bot(token, settings.telegram_api_url) as bot,
     ):
         channels = {CHANNEL: TelegramChannel(bot)}
-        async with run_service(settings, database, vault, channels, sms) as service:
+        clock = SteadyClock()
+        if await database.run(mend_future(clock())):
+            log.warning("the clock was set back since the last turn: codes under way are void")
+        async with run_service(settings, database, vault, channels, sms, clock) as service:
             await service.delivery.resume()
             print(f"https://t.me/{bot.username} is answering. Ctrl-C stops it.", flush=True)
-            async with _beside(_wake(service.engine), introduce(bot)):
+            async with _beside(
+                _wake(service.engine),
+                _purge(settings, database, vault, clock),
+                introduce(bot),
+            ):
                 try:
                     await Polling(bot, service.engine.take).run()
                 finally:
@@ -89,6 +104,21 @@ async def _wake(engine: Engine) -> None:
         except Exception as error:
             log.error("waking waits: %s", type(error).__name__)
         await asyncio.sleep(WAKE_EVERY)
+
+
+async def _purge(
+    settings: Settings, database: Database, vault: Vault, clock: Callable[[], datetime]
+) -> None:
+    """Forget what was kept long enough, for ever."""
+    while True:
+        await asyncio.sleep(PURGE_EVERY)
+        try:
+            await purge(database, vault, settings.retention, SESAME, clock())
+            purge_backups(settings)
+        except StorageError as error:
+            log.error("purging waits: %s", error)
+        except Exception as error:
+            log.error("purging waits: %s", type(error).__name__)
 
 
 def _show_sms(to: str, text: str) -> None:

@@ -1,27 +1,29 @@
 """A person leaves: every row that speaks of them, in every table, and no way back by an import."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from storage import tallies
+from storage.accounts import account_place
 from storage.audit import Action, note
 from storage.conversations import chat_place
-from storage.database import Row, Work, every, run, run_many, stamp
+from storage.database import Work, every, run, run_many, stamp
 from storage.importing.records import folded
 from storage.register import guardian_place
 from storage.vault import Vault
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Person:
     """Somebody whom the register or an account knows, with all their records."""
 
     last: str
     first: str
-    phones: frozenset[str]  # E.164
-    guardians: tuple[int, ...]
-    keys: frozenset[bytes]  # what stands for them once they are erased
+    phones: set[str] = field(default_factory=set)  # E.164
+    guardians: list[int] = field(default_factory=list)
+    identifiers: set[str] = field(default_factory=set)
+    keys: set[bytes] = field(default_factory=set)  # what stands for them once they are erased
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,47 +37,38 @@ class Erased:
 
 def people(vault: Vault, phone: str = "", identifier: str = "") -> Work[list[Person]]:
     """Who has this number, or this identifier. Several where parents share a phone."""
-    if phone:
-        rows = yield from every(
-            "SELECT id, uai, source_key, sealed FROM guardians JOIN guardian_phones"
-            " ON guardian = id WHERE phone_key = ? ORDER BY id",
-            vault.key("phone", phone),
-        )
-    else:
-        rows = yield from every(
-            "SELECT id, uai, source_key, guardians.sealed FROM guardians JOIN account_guardians"
-            " ON guardian = guardians.id JOIN accounts ON accounts.id = account"
-            " WHERE identifier_key = ? ORDER BY guardians.id",
-            vault.key("identifier", identifier),
-        )
-    return _by_name(vault, rows)
-
-
-def _by_name(vault: Vault, rows: list[Row]) -> list[Person]:
     found: dict[tuple[str, str], Person] = {}
-    for number, uai, source_key, sealed in rows:
+    rows = yield from every(
+        "SELECT guardians.id, uai, source_key, guardians.sealed, identifier_key, accounts.sealed"
+        " FROM guardians LEFT JOIN account_guardians ON guardian = guardians.id"
+        " LEFT JOIN accounts ON accounts.id = account"
+        " WHERE guardians.id IN (SELECT guardian FROM guardian_phones WHERE phone_key = ?)"
+        " OR identifier_key = ? ORDER BY guardians.id",
+        vault.key("phone", phone),
+        vault.key("identifier", identifier),
+    )
+    for guardian, uai, source_key, sealed, identifier_key, account in rows:
         known = vault.open(sealed, guardian_place(uai, source_key))
         name = (folded(known["birth"]), folded(known["first"]))
-        before = found.get(
-            name, Person(known["birth"], known["first"], frozenset(), (), frozenset())
-        )
-        found[name] = replace(
-            before,
-            phones=before.phones | set(known["phones"]),
-            guardians=(*before.guardians, number),
-            keys=before.keys | erased_keys(vault, uai, source_key, known),
-        )
+        person = found.setdefault(name, Person(known["birth"], known["first"]))
+        person.guardians.append(guardian)
+        person.phones |= set(known["phones"])
+        person.keys |= erased_keys(vault, uai, source_key, known)
+        if account:
+            opened = vault.open(account, account_place(identifier_key))
+            person.identifiers.add(opened["identifier"])
+            person.phones.add(opened["phone"])
     return list(found.values())
 
 
-def conversations_of(
-    vault: Vault, phones: frozenset[str], guardians: set[int]
-) -> Work[list[bytes]]:
-    """The conversations that speak of these numbers or records.
+def conversations_of(vault: Vault, people: list[Person], phones: set[str]) -> Work[list[bytes]]:
+    """The conversations that speak of these people or numbers.
 
-    What identifies a person is sealed, so all of them are opened: seconds for a country's. Run it
+    What identifies somebody is sealed, so all of them are opened: seconds for a country's. Run it
     with `Database.prepare`, so that no turn waits.
     """
+    guardians = {guardian for person in people for guardian in person.guardians}
+    identifiers = {identifier for person in people for identifier in person.identifiers}
     last, found = 0, []
     while rows := (
         yield from every(
@@ -84,7 +77,11 @@ def conversations_of(
     ):
         for number, chat, sealed in rows:
             record = vault.open(sealed, chat_place(chat))
-            if record["phone"] in phones or guardians.intersection(record["guardians"]):
+            if (
+                record["phone"] in phones
+                or record["identifier"] in identifiers
+                or guardians.intersection(record["guardians"])
+            ):
                 found.append(chat)
             last = number
     return found

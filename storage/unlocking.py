@@ -5,13 +5,14 @@ from datetime import datetime
 from storage import tallies
 from storage.audit import Action, note
 from storage.database import Work, every, run
+from storage.erasure import Person
 from storage.vault import Vault
 
 
 def lift(
     vault: Vault,
-    phones: frozenset[str],
-    guardians: set[int],
+    people: list[Person],
+    phones: set[str],
     chats: list[bytes],
     actor: str,
     reason: str,
@@ -23,7 +24,7 @@ def lift(
     """
     for number in sorted(phones):
         yield from tallies.clear(vault.key("phone", number))
-    for guardian in sorted(guardians):
+    for guardian in (guardian for person in people for guardian in person.guardians):
         yield from tallies.clear(vault.key("guardian", guardian))
         for (pupil,) in (yield from every("SELECT pupil FROM links WHERE guardian = ?", guardian)):
             yield from tallies.clear(vault.key("pupil", pupil))
@@ -32,6 +33,4 @@ def lift(
         yield from run("DELETE FROM codes WHERE chat = ? AND status <> 'current'", chat)
     subject = vault.key("person", *sorted(phones))
     count = len(chats)
-    yield from note(
-        vault, actor, Action.UNLOCKED, subject, now, reason=reason, conversations=count
-    )
+    yield from note(vault, actor, Action.UNLOCKED, subject, now, reason=reason, conversations=count)

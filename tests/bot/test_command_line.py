@@ -29,7 +29,10 @@ from tests.helpers.parent import SECRET, core_parent
 from tests.helpers.school import a_school
 from tests.telegram.server import BotApi
 
-COMMANDS = ("chat", "serve", "import", "status", "diagram", "doctor")
+COMMANDS = (
+    *("chat", "serve", "import", "status", "diagram", "doctor", "unlock", "erase", "purge"),
+    "rotate-key",
+)
 TOKEN = "123456:TEST"
 REGISTER = str(resources.files("bot").joinpath("demo_register.csv"))
 

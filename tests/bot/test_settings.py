@@ -4,7 +4,7 @@ import re
 import stat
 import subprocess
 import sys
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from bot.settings import (
     settings_table,
 )
 from flows.policy import DEFAULT, Policy
+from storage.retention import Retention
 from tests.helpers.parent import SECRET, test_settings
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -172,6 +173,31 @@ def test_no_number_is_left_out() -> None:
     assert set(OTHERS) == known
 
 
+@pytest.mark.parametrize("name", [field.name for field in fields(Retention)])
+def test_each_length_reaches_what_is_kept(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert read_settings().retention == Retention()
+    monkeypatch.setenv(f"SESAME_{name.upper()}", "99d")
+    assert read_settings().retention == replace(Retention(), **{name: timedelta(days=99)})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("keep_counters", "29d"),  # limits look back 30 days
+        ("keep_idle", "31d"),
+        ("locks", "15m 31d"),
+        ("codes_per_chat", "5/1d 15/31d"),
+        ("keep_updates", "23h"),
+    ],
+)
+def test_nothing_is_forgotten_while_a_limit_needs_it(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"SESAME_{name.upper()}", value)
+    with pytest.raises(BadSetting, match=r"^SESAME_KEEP_(COUNTERS|UPDATES)[^\n]+[^.]\.$"):
+        read_settings()
+
+
 # ---- what is wrong is named ------------------------------------------------------------------
 
 _DURATIONS = ("code_validity", "proof_validity", "keep_unproved", "keep_idle", "nudge_after")
@@ -190,7 +216,8 @@ WRONG = [
     *[("code_validity", value) for value in ("299s", "31m", "0s")],
     *[("timezone", value) for value in ("Mars/Zebra", "../zebra", "/etc/zebra", "Europe")],
     *[("children_policy", "zebra"), ("trust_shared_contact", "zebra")],
-    *[("secret", "zebra"), ("secret", "z" * 31)],
+    *[("secret", "zebra"), ("secret", "z" * 31), ("old_secret", "zebra")],
+    *[(field.name, "zebra") for field in fields(Retention)],
 ]
 
 

@@ -1,0 +1,178 @@
+"""A new secret while everything runs: nothing is lost, and the old one opens nothing (T30)."""
+
+import asyncio
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from bot.app import open_storage
+from flows.secret import Secret
+from storage.audit import Action
+from storage.conversations import Conversations
+from storage.database import Database, every, migrations, open_database
+from storage.rotation import SEALED, rotate
+from storage.vault import SecretChanged, Vault, VaultError, check_secret
+from tests.conversations.roads import ALL_TO_DONE, CODE_OF_MARIE, everybody
+from tests.helpers.clock import Clock
+from tests.helpers.dialogue import PASSWORD, Dialogue
+from tests.helpers.parent import SECRET, CoreParent, core_parent, test_settings
+
+NEW = "the next secret for tests, long enough as well"
+NOW = Clock().now
+
+
+async def rotates(database: Database, *secrets: str) -> int:
+    """The operator's side, in a process of its own."""
+    vault = Vault(*map(Secret, secrets))
+    await database.run(check_secret(vault))
+    return await rotate(database, vault, lambda _number: None, "operator:ann", NOW)
+
+
+async def opened_by(path: Path, *secrets: str) -> int:
+    """How many sealed values these secrets open."""
+    number = 0
+    async with open_database(path) as database:
+        vault = Vault(*map(Secret, secrets))
+        for table, column, by, place in SEALED:
+            rows = await database.run(every(f"SELECT {column}, {by} FROM {table}"))
+            for value, *bound_to in rows:
+                if value is not None:
+                    vault.open(value, place(*bound_to))
+                    number += 1
+    return number
+
+
+def test_every_sealed_column_is_known() -> None:
+    """The schema's own words for them: `sealed`, `record`, `address`, `body`."""
+    with closing(sqlite3.connect(":memory:")) as connection:
+        for _, script in migrations():
+            connection.executescript(script)
+        tables = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
+        columns = {
+            (table, column[1])
+            for (table,) in tables.fetchall()
+            for column in connection.execute(f"PRAGMA table_info({table})")
+            if column[1] in ("sealed", "record", "address", "body")
+        }
+    assert columns - {("canary", "sealed")} == {(one.table, one.column) for one in SEALED}
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "sesame.sqlite3"
+
+
+async def test_all_is_sealed_anew(path: Path) -> None:
+    async with core_parent(path, everybody()) as parent:
+        await Dialogue(parent, "fr").follows(*ALL_TO_DONE)
+        await Dialogue(parent.beside("sophie"), "fr").follows(*CODE_OF_MARIE)
+    values = await opened_by(path, SECRET)
+    assert values > 20
+    async with open_database(path) as database:
+        assert await rotates(database, NEW, SECRET) == values
+        assert await rotates(database, NEW, SECRET) == 0  # it can be run again
+        rows = await database.run(every("SELECT actor, action FROM audit ORDER BY id DESC"))
+        assert rows[0] == ("operator:ann", Action.KEY_ROTATED.value)
+    assert await opened_by(path, NEW) == values
+    with pytest.raises(VaultError):
+        await opened_by(path, SECRET)
+
+
+async def test_killed_in_the_middle(path: Path) -> None:
+    """Both secrets open whatever was left, and the next run comes to the end."""
+    async with core_parent(path, everybody()) as parent:
+        await Dialogue(parent, "fr").follows(*ALL_TO_DONE)
+    values = await opened_by(path, SECRET)
+
+    class Killed(Exception):
+        pass
+
+    for pages in range(1, 6):
+        left = [pages]
+
+        def kill(_number: int, left: list[int] = left) -> None:
+            left[0] -= 1
+            if not left[0]:
+                raise Killed
+
+        async with open_database(path) as database:
+            vault = Vault(Secret(NEW), Secret(SECRET))
+            await database.run(check_secret(vault))
+            with pytest.raises(Killed):
+                await rotate(database, vault, kill, "operator:ann", NOW)
+        assert await opened_by(path, NEW, SECRET) == values
+    async with open_database(path) as database:
+        await rotates(database, NEW, SECRET)
+    assert await opened_by(path, NEW) == values
+
+
+@pytest.mark.parametrize("lines_before", range(0, len(ALL_TO_DONE) - 1, 2))
+async def test_while_a_parent_talks(path: Path, lines_before: int) -> None:
+    """A bot that knows both secrets notices by itself, at whatever question the parent is."""
+    async with core_parent(path, everybody()):
+        pass  # the database is of the old secret
+    async with core_parent(path, everybody(), secret=NEW, old_secret=SECRET) as parent:
+        marie = Dialogue(parent, "fr")
+        await marie.follows(*ALL_TO_DONE[:lines_before])
+        async with open_database(path) as other:
+            await rotates(other, NEW, SECRET)
+        await marie.follows(*ALL_TO_DONE[lines_before:])
+        marie.hears("done.ask")
+    assert await opened_by(path, NEW) >= 20
+
+
+async def test_a_bot_that_does_not_know_the_new_one_writes_nothing(path: Path) -> None:
+    """The update is not taken, so it is given again; started with the new secret it goes on."""
+    async with core_parent(path, everybody()) as parent:
+        await Dialogue(parent, "fr").follows(*CODE_OF_MARIE)
+        async with open_database(path) as other:
+            await rotates(other, NEW, SECRET)
+        values = await opened_by(path, NEW)
+        with pytest.raises(SecretChanged):
+            await parent.says(parent.sms.last_code)
+        code, last = parent.sms.last_code, parent.last
+    assert await opened_by(path, NEW) == values
+    async with core_parent(path, everybody(), secret=NEW) as again:
+        again.receives(last)
+        marie = Dialogue(again, "fr")
+        await marie.follows(code, PASSWORD, PASSWORD, "[yes]", "14/03/2014", "[activate_now]")
+        marie.hears("done.ask")
+
+
+async def test_a_secret_beside_the_database_is_found_again(path: Path) -> None:
+    """The bot looks into the file by itself when the canary does not open any more."""
+    async with core_parent(path, everybody()):
+        pass  # the database is of this secret
+    file = path.with_name(f"{path.name}.secret")
+    file.write_text(SECRET)
+    async with core_parent(path, everybody(), secret=None) as parent:
+        marie = Dialogue(parent, "fr")
+        await marie.follows(*CODE_OF_MARIE)
+        file.rename(f"{file}.old")
+        file.write_text(NEW)
+        async with open_database(path) as other:
+            await rotates(other, NEW, SECRET)
+        await marie.follows("(code)", PASSWORD, PASSWORD)
+        marie.hears("child.ask")
+
+
+async def test_look_ups_stay_as_they_were(path: Path) -> None:
+    """What a key was made of is not kept, so it cannot be made again: the old one stays."""
+    async with core_parent(path, everybody()) as parent:
+        before = parent.service.doors.conversations.key(parent.address)
+        assert isinstance(parent, CoreParent)
+    async with open_database(path) as database:
+        await rotates(database, NEW, SECRET)
+    async with open_storage(test_settings(path, secret=NEW)) as (_, vault):
+        assert Conversations(vault).key(parent.address) == before
+
+
+async def test_two_rotations_at_once(path: Path) -> None:
+    async with core_parent(path, everybody()) as parent:
+        await Dialogue(parent, "fr").follows(*ALL_TO_DONE)
+    values = await opened_by(path, SECRET)
+    async with open_database(path) as one, open_database(path) as other:
+        await asyncio.gather(rotates(one, NEW, SECRET), rotates(other, NEW, SECRET))
+    assert await opened_by(path, NEW) == values
