@@ -1,12 +1,17 @@
 """`sesame doctor`: what is configured, what answers, and what is missing, in plain words."""
 
 from collections.abc import AsyncIterator
+from contextlib import suppress
+from pathlib import Path
 
 import click
 
 import locales
 from bot.app import open_storage, sms_sender
 from bot.settings import BadSetting, Settings
+from storage.audit import check
+from storage.backups import backups_of
+from storage.conversations import chat_place
 from storage.database import StorageError, one
 from storage.vault import VaultError
 
@@ -24,10 +29,7 @@ async def examine(settings: Settings, lang: str) -> int:
 
 async def _findings(settings: Settings, lang: str) -> AsyncIterator[Finding]:
     yield await _database(settings, lang)
-    if settings.secret is None:
-        yield True, locales.say("doctor.secret_beside", lang)
-    else:
-        yield True, locales.say("doctor.secret_set", lang)
+    yield _secret(settings, lang)
     yield _sms(settings, lang)
     yield await _telegram(settings, lang)
 
@@ -38,13 +40,28 @@ async def _database(settings: Settings, lang: str) -> Finding:
             row = await database.run(one("SELECT count(*) FROM guardians WHERE gone_at IS NULL"))
             sealed = await database.run(one("SELECT chat, record FROM chats LIMIT 1"))
             if sealed is not None:
-                vault.open(sealed[1], f"chats:{sealed[0].hex()}")
+                vault.open(sealed[1], chat_place(sealed[0]))
+            altered = await database.run(check(vault))
     except (BadSetting, StorageError, VaultError) as error:
         return False, str(error)
     assert row is not None  # noqa: S101 - count(*) always has a row
+    if altered is not None:
+        return False, locales.say("doctor.audit_altered", lang, {"n": altered})
     if row[0] == 0:
         return False, locales.say("doctor.register_empty", lang)
     return True, locales.say("doctor.register", lang, {"n": row[0]})
+
+
+def _secret(settings: Settings, lang: str) -> Finding:
+    """A key that lies with the backups protects nothing (RELIABILITY 5)."""
+    folders = set[Path]()
+    with suppress(BadSetting):  # said of the database already
+        folders = {backup.parent for backup in backups_of(settings.database_path)}
+    if any(list(folder.glob("*.secret*")) for folder in folders):
+        return False, locales.say("doctor.secret_in_backups", lang)
+    return True, locales.say(
+        "doctor.secret_beside" if settings.secret is None else "doctor.secret_set", lang
+    )
 
 
 def _sms(settings: Settings, lang: str) -> Finding:

@@ -22,6 +22,7 @@ import locales
 from bot.diagram import MAIN_ROAD
 from bot.settings import Settings
 from flows.table import FLOW, S
+from storage.backups import backups_of, write_backup
 from tests.conversations.roads import ALL_TO_DONE, CODE_OF_MARIE
 from tests.conversations.test_terminal import environment
 from tests.helpers.dialogue import Dialogue
@@ -575,6 +576,24 @@ async def test_a_chat_that_was_altered(run: Run, telegram: BotApi, database: Pat
     status, _, bad = await _examined(run, telegram)
     assert status == 1
     assert bad[0].startswith("The stored data does not open")
+
+
+@pytest.mark.usefixtures("register")
+async def test_an_audit_record_that_was_altered(run: Run, telegram: BotApi, database: Path) -> None:
+    with sqlite3.connect(database) as connection:
+        connection.execute("UPDATE audit SET actor = 'operator:nobody'")
+    connection.close()
+    status, _, bad = await _examined(run, telegram)
+    assert (status, bad) == (1, [locales.say("doctor.audit_altered", "fr", {"n": 1})])
+
+
+@pytest.mark.usefixtures("register")
+async def test_a_key_that_lies_with_the_backups(run: Run, telegram: BotApi, database: Path) -> None:
+    write_backup(database, 1)
+    key = backups_of(database)[0].with_name("sesame.sqlite3.secret")
+    key.write_text("x" * 64)
+    status, _, bad = await _examined(run, telegram)
+    assert (status, bad) == (1, [locales.say("doctor.secret_in_backups", "fr")])
 
 
 def test_settings_are_not_changed_by_looking(run: Run) -> None:
