@@ -17,6 +17,7 @@ from bot.telegram.outgoing import TelegramChannel
 from bot.telegram.polling import Polling
 from bot.telegram.profile import introduce
 from storage.database import StorageError
+from storage.holding import hold
 
 log = logging.getLogger("sesame.serve")
 
@@ -50,6 +51,11 @@ async def serve(settings: Settings) -> None:
 
 
 async def _run(settings: Settings, token: str, sms: SmsSender) -> None:
+    with hold(settings.database_path):  # before anything is migrated
+        await _answer(settings, token, sms)
+
+
+async def _answer(settings: Settings, token: str, sms: SmsSender) -> None:
     async with (
         open_storage(settings) as (database, vault),
         open_bot(token, settings.telegram_api_url) as bot,
