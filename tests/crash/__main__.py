@@ -5,29 +5,16 @@ many kills or the time is over. A universe that fails is run again, alone, by `-
 """
 
 import argparse
-import asyncio
 import os
 import random
 import sys
 import time
-import traceback
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from multiprocessing import get_context
 
-from storage import database
-from tests.crash.universe import Figures, run_universe
-from tests.crash.victim import migrations
+from tests.crash.universe import Figures, outcome_of
 
 KILLS = 25  # a universe
-
-
-def run(seed: str, kills: int) -> Figures | str:
-    """Run one universe in this process: its figures, or what went wrong."""
-    database.migrations = migrations
-    try:
-        return asyncio.run(run_universe(seed, kills))
-    except BaseException:
-        return traceback.format_exc()
 
 
 def long_run(seed: str, kills: int, minutes: float) -> int:
@@ -38,7 +25,7 @@ def long_run(seed: str, kills: int, minutes: float) -> int:
         while True:
             in_time = time.monotonic() - began < 60 * minutes
             while in_time and len(running) < 2 and number * KILLS < kills:
-                running[pool.submit(run, f"{seed}/{number}", KILLS)] = f"{seed}/{number}"
+                running[pool.submit(outcome_of, f"{seed}/{number}", KILLS)] = f"{seed}/{number}"
                 number += 1
             if not running:
                 break
@@ -70,7 +57,7 @@ def main() -> None:
     given = reader.parse_args()
     os.environ["PTB_TIMEDELTA"] = "true"
     if given.universe:
-        result = run(given.universe, given.kills)
+        result = outcome_of(given.universe, given.kills)
         print(result)
         sys.exit(isinstance(result, str))
     print(f"seed {given.seed}", flush=True)

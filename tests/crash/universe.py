@@ -15,6 +15,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+import traceback
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing, suppress
@@ -33,6 +34,7 @@ from tests.conversations.test_terminal import environment
 from tests.crash.parent import Parent
 from tests.crash.points import CALLS, Point, schedule
 from tests.crash.scripts import families, family_of, script_of
+from tests.crash.victim import migrations
 from tests.helpers.invariants import check, done_at, told_on
 from tests.helpers.parent import SECRET, test_settings
 from tests.helpers.school import COLUMNS
@@ -350,3 +352,12 @@ async def run_universe(seed: str, kills: int) -> Figures:
                     f"Points: {', '.join(map(str, universe.points[: universe.figures.starts]))}"
                 )
                 raise
+
+
+def outcome_of(seed: str, kills: int) -> Figures | str:
+    """Run one universe, alone in this process: its figures, or what went wrong."""
+    storage.migrations = migrations
+    try:
+        return asyncio.run(run_universe(seed, kills))
+    except BaseException:
+        return traceback.format_exc()
