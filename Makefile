@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 IN := $(VENV)/bin
 
-.PHONY: chat test test-long format docs clean
+.PHONY: chat test test-long test-crash format docs clean
 
 chat: $(VENV)/.ready
 	@$(IN)/sesame chat
@@ -17,6 +17,9 @@ test: $(VENV)/.ready-to-test
 
 test-long: $(VENV)/.ready-to-test
 	$(IN)/pytest -m "long or not long"
+
+test-crash: $(VENV)/.ready-to-test
+	$(IN)/python -m tests.crash --kills 500
 
 format: $(VENV)/.ready-to-test
 	$(IN)/ruff check --fix .

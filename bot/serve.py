@@ -21,6 +21,7 @@ from bot.telegram.polling import Polling
 from bot.telegram.profile import introduce
 from storage.audit import SESAME
 from storage.database import Database, StorageError
+from storage.holding import hold
 from storage.retention import purge
 from storage.stamps import mend_future
 from storage.vault import Vault
@@ -58,6 +59,11 @@ async def serve(settings: Settings) -> None:
 
 
 async def _run(settings: Settings, token: str, sms: SmsSender) -> None:
+    with hold(settings.database_path):  # before anything is migrated
+        await _answer(settings, token, sms)
+
+
+async def _answer(settings: Settings, token: str, sms: SmsSender) -> None:
     async with (
         open_storage(settings) as (database, vault),
         open_bot(token, settings.telegram_api_url) as bot,

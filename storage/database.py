@@ -188,7 +188,7 @@ async def open_database(path: str | Path) -> AsyncIterator[Database]:
 async def connect(path: str | Path) -> Database:
     """Open without a `with`; the caller closes. Raises StorageError in one clear line."""
     if str(path) != ":memory:":
-        _make_folder(Path(path).parent)
+        make_folder(Path(path).parent)
     connection = aiosqlite.connect(path, isolation_level=None, timeout=30)
     try:
         await connection
@@ -210,7 +210,8 @@ async def connect(path: str | Path) -> Database:
     return database
 
 
-def _make_folder(folder: Path) -> None:
+def make_folder(folder: Path) -> None:
+    """Make the database's folder, for its owner only. Raises StorageError."""
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import TypeVar
 
 from telegram import Bot
-from telegram.error import InvalidToken, RetryAfter, TelegramError
+from telegram.error import Conflict, InvalidToken, RetryAfter, TelegramError
 from telegram.request import HTTPXRequest
 
 from bot.settings import BadSetting
@@ -19,6 +19,7 @@ log = logging.getLogger("sesame.telegram")
 T = TypeVar("T")
 
 LONGEST_WAIT = 30.0
+_RIVAL = "another program answers for this bot, stop one of the two (409)"
 _TOKEN = re.compile(r"[0-9]{1,20}:[A-Za-z0-9_-]{1,100}")
 
 
@@ -66,7 +67,8 @@ async def until_it_works(call: Callable[[], Awaitable[T]]) -> T:
         except TelegramError as error:
             failures += 1
             wait = wanted_wait(error) or growing_wait(failures)
-            log.warning("Telegram: %s. Again in %.1f s.", type(error).__name__, wait)
+            what = _RIVAL if isinstance(error, Conflict) else type(error).__name__
+            log.warning("Telegram: %s. Again in %.1f s.", what, wait)
             await asyncio.sleep(wait)
 
 

@@ -45,7 +45,9 @@ def mobile(n: int) -> str:
 def thousand() -> School:
     school = School()
     for n in range(PARENTS):
-        school.knows(f"Anne {name(n).upper()}", mobile(n), {f"Ulysse {name(n).upper()}": "17/11/2013"})
+        school.knows(
+            f"Anne {name(n).upper()}", mobile(n), {f"Ulysse {name(n).upper()}": "17/11/2013"}
+        )
     return school
 
 

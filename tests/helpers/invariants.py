@@ -20,8 +20,9 @@ from flows.policy import DAY, DEFAULT, Policy, Windows
 from flows.questions.name import fold
 from flows.questions.phone import read_phone
 from flows.table import QUESTIONS, WAITING, S
+from storage import database as storage
 from storage.conversations import Address, Conversations
-from storage.database import Database, Work, every, migrations
+from storage.database import Database, Work, every
 from storage.register import guardian_place, pupil_place
 from storage.vault import Vault, VaultError
 from tests.helpers.dialogue import pattern
@@ -137,7 +138,7 @@ def _read(vault: Vault) -> Work[_Found]:
     for row in (yield from every("PRAGMA foreign_key_check")):
         found.broken.append(f"I20: foreign key of {row}")
     [(version,)] = yield from every("PRAGMA user_version")
-    if version != migrations()[-1][0]:
+    if version != storage.migrations()[-1][0]:
         found.broken.append(f"I20: the schema is {version}")
     yield from _read_chats(found, vault)
     yield from _read_register(found, vault)

@@ -19,7 +19,7 @@ from urllib.parse import parse_qsl, urlsplit
 import httpx
 import uvicorn
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
@@ -572,6 +572,8 @@ class BotApi:
             call.parameters = await _parameters(request)
         except ApiError as error:
             problem = error
+        except ClientDisconnect:  # killed while it was speaking
+            return _Cut(None)
         self.calls.append(call)
         self.ring()
         fault = self._fault_of(call)
