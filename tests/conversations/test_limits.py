@@ -299,7 +299,9 @@ async def _sends(one: World, varies: str, back: int, sent: int) -> None:
             assert await one.database.run(answer) == CodeRight()
 
 
-@pytest.mark.parametrize(("back", "sent", "warns"), [(29, 100, 1), (30, 100, 0), (0, 99, 0)])
+@pytest.mark.parametrize(
+    ("back", "sent", "warns"), [(29, 100, 1), (30, 100, 0), (0, 99, 0), (0, 100, 1)]
+)
 async def test_when_few_codes_come_back_the_log_warns_once(
     tmp_path: Path, back: int, sent: int, warns: int, caplog: pytest.LogCaptureFixture
 ) -> None:
