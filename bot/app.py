@@ -22,7 +22,7 @@ from bot.sms import ConsoleSms, FileSms, SmsSender
 from flows.inputs import EraseFailed
 from flows.secret import Secret
 from storage.accounts import Accounts
-from storage.codes import Codes, six_digits
+from storage.codes import Codes
 from storage.conversations import Conversations
 from storage.database import Database, open_database
 from storage.outbox import Outbox
@@ -52,7 +52,7 @@ async def run_service(
     channels: Mapping[str, Channel],
     sms: SmsSender,
     clock: Callable[[], datetime] = utc_now,
-    make_code: Callable[[], str] = six_digits,
+    make_code: Callable[[], str] | None = None,
 ) -> AsyncIterator[Service]:
     """Everything that takes and answers updates, put together; stopped in order at the end."""
     policy = settings.policy
@@ -62,7 +62,7 @@ async def run_service(
         database=database,
         conversations=conversations,
         register=Register(vault, policy, accounts),
-        codes=Codes(vault, policy, make_code),
+        codes=Codes(vault, policy, make_code, set(map(conversations.key, settings.desk_chats))),
         accounts=accounts,
         outbox=Outbox(vault),
     )

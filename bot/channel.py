@@ -72,7 +72,7 @@ class Channel(Protocol):
         """Remove the parent's message. Raises TryLater or Undeliverable."""
 
 
-def said(text: str, message: str | None = None) -> Said:
+def said(text: str, message: str | None = None, forwarded: bool = False) -> Said:
     """A typed message as the conversation hears it: cleaned once, at the door."""
     cleaned = clean(text)
     return Said(
@@ -82,4 +82,5 @@ def said(text: str, message: str | None = None) -> Said:
         leads=locales.recognise(cleaned.partition(" ")[0]),
         is_command=cleaned.startswith("/"),
         message=message,
+        forwarded=forwarded,
     )

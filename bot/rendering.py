@@ -70,7 +70,7 @@ class Renderer:
 
     def _fact(self, fact: object, lang: str) -> object:
         if isinstance(fact, Words):
-            return locales.say(fact.key, lang)
+            return locales.say(fact.key, lang, fact.facts)
         if isinstance(fact, Exact):
             return f"{_OPEN}{fact.text}{_CLOSE}"
         return fact

@@ -3,8 +3,9 @@
 import re
 from dataclasses import fields
 from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Literal, TypeGuard
+from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from platformdirs import user_data_path
@@ -22,6 +23,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from flows.policy import DEFAULT, Policy
 from flows.policy import Windows as PolicyWindows
+from storage.conversations import Address
 from storage.retention import Retention
 
 KEPT = Retention()
@@ -72,6 +74,16 @@ def read_windows(text: object) -> PolicyWindows:
     return tuple(windows)
 
 
+def read_desks(text: object) -> tuple[Address, ...]:
+    """Chats, each with its channel: "telegram:123456 terminal:me"."""
+    if isinstance(text, tuple):
+        return text
+    found = [re.fullmatch(r"([a-z]{1,20}):(\S{1,64})", part) for part in str(text).split()]
+    if None in found:
+        raise ValueError("chats are written telegram:123456 terminal:me")
+    return tuple(Address(*chat.groups()) for chat in found if chat)
+
+
 def _own_reader(value: object, handler: ValidatorFunctionWrapHandler) -> object:
     """What our reader made is what it should be; pydantic has nothing to add."""
     del handler
@@ -82,11 +94,13 @@ _Whole = WrapValidator(_own_reader)
 Duration = Annotated[timedelta, BeforeValidator(read_duration)]
 Durations = Annotated[tuple[timedelta, ...], _Whole, BeforeValidator(read_durations)]
 Windows = Annotated[PolicyWindows, _Whole, BeforeValidator(read_windows)]
+Desks = Annotated[tuple[Address, ...], _Whole, BeforeValidator(read_desks)]
 Tries = Annotated[int, Field(ge=1, le=20)]
-
-
-def _is_windows(value: object) -> TypeGuard[PolicyWindows]:
-    return isinstance(value, tuple) and all(isinstance(part, tuple) for part in value)
+_WINDOWS = (
+    *("codes_per_number", "codes_per_guardian", "codes_per_chat", "codes_per_prefix"),
+    *("codes_in_all", "identities_per_chat", "name_tries", "birthdates_per_child"),
+)
+Percent = Annotated[int, Field(ge=0, le=100)]
 
 
 def default_database() -> str:
@@ -149,6 +163,7 @@ class Settings(BaseSettings):
         "must be confirmed, as on the web site",
     )
 
+    code_digits: int = Field(DEFAULT.code_digits, description="digits of a code: 6 or 8")
     code_validity: Duration = Field(DEFAULT.code_validity, description="how long a code is valid")
     code_tries: Tries = Field(DEFAULT.code_tries, description="tries for one code")
     old_code_pardons: int = Field(
@@ -161,13 +176,44 @@ class Settings(BaseSettings):
     codes_per_number: Windows = Field(
         DEFAULT.codes_per_number, description="codes for one phone number"
     )
+    codes_per_guardian: Windows = Field(
+        DEFAULT.codes_per_guardian, description="codes for one guardian, over all their numbers"
+    )
     codes_per_chat: Windows = Field(DEFAULT.codes_per_chat, description="codes for one chat")
     codes_per_prefix: Windows = Field(
         DEFAULT.codes_per_prefix, description="codes for numbers that differ in the last 4 digits"
     )
     codes_in_all: Windows = Field(DEFAULT.codes_in_all, description="SMS of the whole service")
+    codes_per_day: int = Field(
+        DEFAULT.codes_per_day, ge=1, description="SMS of the whole service in a day; or"
+    )
+    codes_per_day_percent: Percent = Field(
+        DEFAULT.codes_per_day_percent,
+        description="so many for 100 guardians who have not activated yet, where that is more",
+    )
+    codes_warning_percent: Percent = Field(
+        DEFAULT.codes_warning_percent, description="part of the day's SMS at which the log warns"
+    )
+    conversion_sample: int = Field(
+        DEFAULT.conversion_sample,
+        ge=10,
+        le=10_000,
+        description="the last codes sent within a day, of which it is counted how many come back",
+    )
+    conversion_warning_percent: Percent = Field(
+        DEFAULT.conversion_warning_percent, description="when fewer come back, the log warns"
+    )
+    conversion_pause_percent: Percent = Field(
+        DEFAULT.conversion_pause_percent,
+        description="when fewer come back from a foreign country, no SMS goes there for a day",
+    )
     identities_per_chat: Windows = Field(
         DEFAULT.identities_per_chat, description="different names and numbers tried in one chat"
+    )
+    desk_chats: Desks = Field(
+        (),
+        description="chats in which a school helps many parents, which `codes_per_chat` and "
+        "`identities_per_chat` spare: `telegram:123456 terminal:me`",
     )
     name_tries: Windows = Field(
         DEFAULT.name_tries, description="names that differ from the register, after the code"
@@ -182,6 +228,9 @@ class Settings(BaseSettings):
         DEFAULT.birthdates_per_child, description="wrong birthdates for one child, over all chats"
     )
     locks: Durations = Field(DEFAULT.locks, description="pauses after too many tries, each longer")
+    password_min: int = Field(
+        DEFAULT.password_min, ge=8, le=64, description="characters of a password, at least"
+    )
     proof_validity: Duration = Field(
         DEFAULT.proof_validity, description="time between the code and the password"
     )
@@ -233,6 +282,63 @@ class Settings(BaseSettings):
             raise ValueError("a code is valid for 5m to 30m")
         return validity
 
+    @field_validator("code_digits")
+    @classmethod
+    def _six_or_eight(cls, digits: int) -> int:
+        if digits not in (6, 8):
+            raise ValueError("a code has 6 or 8 digits")
+        return digits
+
+    @field_validator(*_WINDOWS)
+    @classmethod
+    def _wider_and_higher(cls, windows: PolicyWindows) -> PolicyWindows:
+        lengths, limits = [timedelta(), *(one[0] for one in windows)], [one[1] for one in windows]
+        if not windows or any(after <= before for before, after in pairwise(lengths)):
+            raise ValueError("limits are for longer and longer times, as in 4/1h 5/1d")
+        if any(after <= before for before, after in pairwise(limits)):
+            raise ValueError("limits for longer times are higher, as in 4/1h 5/1d")
+        return windows
+
+    @field_validator("resend_waits", "locks")
+    @classmethod
+    def _longer_and_longer(cls, waits: tuple[timedelta, ...]) -> tuple[timedelta, ...]:
+        if not waits[0] or any(after < before for before, after in pairwise(waits)):
+            raise ValueError("none is shorter than the one before, as in 1m 2m 5m")
+        return waits
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        """What must hold between two settings."""
+        at_most = {
+            "RESEND_WAITS": (self.resend_waits[-1], "CODE_VALIDITY"),
+            "NUDGE_AFTER": (self.nudge_after, "CODE_VALIDITY"),
+            "PROOF_VALIDITY": (self.proof_validity, "KEEP_IDLE"),
+            "CONVERSION_PAUSE_PERCENT": (
+                self.conversion_pause_percent,
+                "CONVERSION_WARNING_PERCENT",
+            ),
+        }
+        at_least = {
+            "KEEP_UNPROVED": (self.keep_unproved, "CODE_VALIDITY"),
+            "KEEP_IDLE": (self.keep_idle, "KEEP_UNPROVED"),
+            "BIRTHDATES_PER_ACTIVATION": (self.birthdates_per_activation, "BIRTHDATE_TRIES"),
+            "KEEP_COUNTERS": (self.keep_counters, "KEEP_IDLE"),
+        }
+        for name, (value, other) in at_most.items():
+            if value > getattr(self, other.lower()):
+                raise BadSetting(f"SESAME_{name}: not more than SESAME_{other}.") from None
+        for name, (value, other) in at_least.items():
+            if value < getattr(self, other.lower()):
+                raise BadSetting(f"SESAME_{name}: not less than SESAME_{other}.") from None
+        for name in _WINDOWS:
+            if self.keep_counters < getattr(self, name)[-1][0]:
+                raise BadSetting(f"SESAME_KEEP_COUNTERS: not less than SESAME_{name.upper()}.")
+        if self.keep_counters < self.locks[-1]:
+            raise BadSetting("SESAME_KEEP_COUNTERS: not less than SESAME_LOCKS.")
+        if self.keep_updates < timedelta(days=1):
+            raise BadSetting("SESAME_KEEP_UPDATES: not less than 1d, as long as Telegram repeats.")
+        return self
+
     @field_validator("secret", "old_secret")
     @classmethod
     def _long_enough(cls, secret: SecretStr | None) -> SecretStr | None:
@@ -246,20 +352,6 @@ class Settings(BaseSettings):
         own = {known.name for known in fields(Policy)} - {"strict_children"}
         values = {name: getattr(self, name) for name in own}
         return Policy(**values, strict_children=self.children_policy == "strict")
-
-    @model_validator(mode="after")
-    def _counted_long_enough(self) -> "Settings":
-        """A limit that looks back further than counters are kept would not hold."""
-        windows = [
-            length for value in vars(self).values() if _is_windows(value) for length, _ in value
-        ]
-        if self.keep_counters < max([self.keep_idle, *self.locks, *windows]):
-            raise ValueError(
-                "SESAME_KEEP_COUNTERS is shorter than a limit, a pause or SESAME_KEEP_IDLE"
-            )
-        if self.keep_updates < timedelta(days=1):
-            raise ValueError("SESAME_KEEP_UPDATES: Telegram repeats for 1d")
-        return self
 
     @property
     def retention(self) -> Retention:
@@ -303,7 +395,7 @@ def settings_table() -> str:
 def _written(default: object) -> str:
     """A default as it is written in the environment."""
     match default:
-        case None | "":
+        case None | "" | ():
             return ""
         case bool():
             return "`true`" if default else "`false`"

@@ -78,7 +78,7 @@ class Transcript:
 
     def texted(self, to: str, text: str) -> None:
         """An SMS; its code is masked here and wherever it is typed."""
-        self._codes |= set(re.findall(r"\b[0-9]{6}\b", text))
+        self._codes |= set(re.findall(r"\b(?:[0-9]{6}|[0-9]{8})\b", text))
         self.lines += [f"SMS to {to}: {self._masked(text)}", ""]
 
     def _masked(self, text: str) -> str:

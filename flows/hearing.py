@@ -188,7 +188,7 @@ def _answer(chat: Chat, said: i.Said, now: datetime, policy: Policy, heard: Hear
         case S.PHONE | S.WHICH_PHONE | S.CHECK:
             return _phone(chat, text)
         case S.CODE | S.NO_SMS:
-            return _code(chat, text, heard)
+            return _code(chat, said, policy, heard)
         case S.PASSWORD | S.PASSWORD_AGAIN:
             return _password(chat, said.exact, now, policy, heard)
         case S.CHILD | S.BIRTHDATE | S.BIRTHDATE_CHECK:
@@ -246,10 +246,12 @@ def _contact(chat: Chat, phone: str, own: bool, heard: Heard) -> str:
     return "own_number"
 
 
-def _code(chat: Chat, text: str, heard: Heard) -> str | Refused:
-    code = read_code(text)
+def _code(chat: Chat, said: i.Said, policy: Policy, heard: Heard) -> str | Refused:
+    code = read_code(said.text, policy.code_digits)
     if isinstance(code, Refused):
         return Refused(Reason.CHOOSE) if chat.state is S.NO_SMS else code
+    if said.forwarded:
+        return Refused(Reason.FORWARDED)
     heard.secret = Secret(code)
     return "code"
 
@@ -258,7 +260,7 @@ def _password(chat: Chat, text: str, now: datetime, policy: Policy, heard: Heard
     if chat.proved_at is None or now - chat.proved_at > policy.proof_validity:
         return "proof_too_old"
     if chat.state is S.PASSWORD:  # the second entry is only compared with the first
-        verdict = check_password(text, chat.avoid)
+        verdict = check_password(text, chat.avoid, policy.password_min)
         heard.verdict = verdict
         if verdict.refused:
             return verdict.refused

@@ -20,7 +20,7 @@ class Said:
     ("oui" is `yes`), and `leads` those of the first word; the channel asks `locales` for them.
     `is_command` is true for "/aide".
     `message` names the message in its channel so that it can be erased; None where it left no
-    trace.
+    trace. `forwarded` is true for what somebody or something else wrote (RELIABILITY T12).
     """
 
     text: str = field(repr=False)
@@ -29,6 +29,7 @@ class Said:
     leads: frozenset[str] = frozenset()
     is_command: bool = False
     message: str | None = None
+    forwarded: bool = False
 
 
 @dataclass(frozen=True, slots=True)

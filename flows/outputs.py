@@ -25,6 +25,7 @@ class Words:
     """A fact that is itself a text of `locales/`: the name of a step, of a rule."""
 
     key: str
+    facts: dict[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

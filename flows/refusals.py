@@ -25,6 +25,7 @@ class Reason(StrEnum):
     # Code (MISSION 4.3, CODE)
     CODE_LENGTH = "code_length"  # facts: n digits read
     CODE_SEVERAL = "code_several"
+    FORWARDED = "forwarded"  # a code in somebody else's message (RELIABILITY T12)
     CODE_IS_PASSWORD = "code_is_password"  # noqa: S105 - a cause code, not a password
     # Password (the tutorial's step 8; RELIABILITY 5)
     PASSWORD_RULES = "password_rules"  # noqa: S105 - facts: the rules met and missing

@@ -147,6 +147,9 @@ class Turn:
             "last_digits": chat.phone[-2:],
             "until": chat.code_expires_at,
             "minutes": int(self.policy.code_validity.total_seconds() // 60),
+            "digits": self.policy.code_digits,
+            "example": "12345678"[: self.policy.code_digits],
+            "minimum": self.policy.password_min,
             "day": chat.pending_date,
             "identifier": Exact(chat.identifier),
         }
@@ -231,7 +234,8 @@ class Turn:
             return
         for rule in Rule:
             key = "rule.met" if rule in verdict.met else "rule.missing"
-            self._say(key, Style.ITEM, rule=Words(f"rule.{rule}"))
+            words = Words(f"rule.{rule}", {"minimum": self.policy.password_min})
+            self._say(key, Style.ITEM, rule=words)
 
     def interrupt(self) -> None:
         """Ask about the conversation itself, over the question."""

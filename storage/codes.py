@@ -1,15 +1,17 @@
 """One-time codes: made here, checked here, and bounded here.
 
-A code is six digits from the operating system's generator (19.93 bits), kept only as a keyed hash
-bound to its chat, number and salt (RELIABILITY 0.4). A number that the register does not know gets
-a code that is never sent and never right, counted in the same way, so that nothing a stranger sees
-depends on the register (invariant I10).
+A code is six digits from the operating system's generator (19.93 bits), or eight, kept only as a
+keyed hash bound to its chat, number and salt (RELIABILITY 0.4). A number that the register does not
+know gets a code that is never sent and never right, counted in the same way, so that nothing a
+stranger sees depends on the register (invariant I10). So does a known one to which no SMS may go:
+its guardian had enough of them on other numbers, or too few codes come back from its country.
 """
 
 import hmac
+import logging
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from datetime import datetime, timedelta
 
 from flows.inputs import (
@@ -22,16 +24,35 @@ from flows.inputs import (
     CodeTooSoon,
     CodeWrong,
 )
-from flows.policy import DAY, Policy
+from flows.policy import DAY, Policy, Windows
 from flows.questions.name import fold
+from flows.questions.phone import FRENCH_AREAS, area, read_contact
 from flows.secret import Secret
 from storage.database import Work, every, moment, one, run, stamp
-from storage.tallies import count, open_again, open_for_another
+from storage.tallies import count, open_again, open_for_another, tally
 from storage.vault import Vault
+
+log = logging.getLogger("sesame.codes")
 
 Requested = CodeOnItsWay | CodeTooSoon | CodeBudgetSpent
 Checked = CodeRight | CodeWrong | CodeCancelled | CodeOld | CodeExpired
 ALL = b"all"
+
+# Of the last codes that were really sent, and whose time is over or that came back: how many did.
+_LAST_SENT = (
+    "SELECT count(*), total(status = 'used') FROM (SELECT status FROM codes WHERE real = 1"
+    " AND sent_at > ? AND (status <> 'current' OR expires_at <= ?) ORDER BY sent_at DESC LIMIT ?)"
+)
+_LAST_SENT_TO = _LAST_SENT.replace("sent_at > ?", "sent_at > ? AND area = ?")
+
+# Codes asked for on any number of those who have this one. Nobody has an unknown number.
+_OF_GUARDIAN = (
+    "SELECT at FROM tallies WHERE kind = 'code.number' AND at > ? AND subject IN"
+    " (SELECT theirs.phone_key FROM guardian_phones AS this JOIN guardians"
+    " ON guardians.id = this.guardian AND gone_at IS NULL JOIN guardian_phones AS theirs"
+    " ON theirs.guardian = this.guardian WHERE this.phone_key = ?)"
+    " ORDER BY at DESC LIMIT 1 OFFSET ?"
+)
 
 
 def six_digits() -> str:
@@ -39,13 +60,26 @@ def six_digits() -> str:
     return f"{secrets.randbelow(10**6):06d}"
 
 
+def eight_digits() -> str:
+    """The same, for schools that want longer ones (26.6 bits)."""
+    return f"{secrets.randbelow(10**8):08d}"
+
+
 class Codes:
     """Codes of all conversations."""
 
-    def __init__(self, vault: Vault, policy: Policy, make: Callable[[], str] = six_digits) -> None:
+    def __init__(
+        self,
+        vault: Vault,
+        policy: Policy,
+        make: Callable[[], str] | None = None,
+        desks: Container[bytes] = (),
+    ) -> None:
+        """`desks` are chats where a school helps many parents: the limits of a chat spare them."""
         self._vault = vault
         self._policy = policy
-        self._make = make
+        self._make = make or (eight_digits if policy.code_digits == 8 else six_digits)
+        self._desks = desks
 
     def request(
         self, chat: bytes, phone: str, last: str, first: str, known: bool, now: datetime
@@ -54,9 +88,14 @@ class Codes:
         wait = yield from self._wait(chat, phone, now)
         if wait is not None:
             return wait, None
-        until = yield from self._budget(chat, phone, last, first, known, now)
+        day = yield from self._of_a_day()
+        until = yield from self._budget(chat, phone, last, first, day, now)
         if until is not None:
             return CodeBudgetSpent(until), None
+        may_send = yield from self._may_send(phone, now)
+        sends = known and may_send
+        yield from self._count(chat, phone, last, first, sends, now)
+        yield from self._warn_of_budget(day, now)
         code = self._make()
         expires = now + self._policy.code_validity
         salt = os.urandom(16)
@@ -65,18 +104,19 @@ class Codes:
         )
         yield from run(
             "INSERT INTO codes (chat, phone_key, salt, hash, real, tries_left, old_pardons,"
-            " sent_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " sent_at, expires_at, area) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             chat,
             self._phone_key(phone),
             salt,
             self._hash(chat, phone, salt, code),
-            int(known),
+            int(sends),
             self._policy.code_tries,
             self._policy.old_code_pardons,
             stamp(now),
             stamp(expires),
+            area(phone),
         )
-        return CodeOnItsWay(now, expires), Secret(code) if known else None
+        return CodeOnItsWay(now, expires), Secret(code) if sends else None
 
     def _wait(self, chat: bytes, phone: str, now: datetime) -> Work[Requested | None]:
         """Growing waits between the codes of one chat for one number, and an end to them."""
@@ -96,41 +136,102 @@ class Codes:
         return CodeTooSoon(-(-left // timedelta(seconds=1))) if left > timedelta() else None
 
     def _budget(
-        self, chat: bytes, phone: str, last: str, first: str, known: bool, now: datetime
+        self, chat: bytes, phone: str, last: str, first: str, day: int, now: datetime
     ) -> Work[datetime | None]:
-        """When a code may be sent again, or None for now; then it is counted everywhere."""
+        """When a code may be asked for again, or None for now. The same for every number."""
         policy, number = self._policy, self._phone_key(phone)
-        prefix = self._vault.key("prefix", phone[:-4])
-        identity = self._vault.key("identity", fold(last), fold(first), phone)
+        per_chat, people = policy.codes_per_chat, policy.identities_per_chat
+        if chat in self._desks:
+            per_chat = people = ()
+        identity = self._identity(phone, last, first)
+        in_all: Windows = (*policy.codes_in_all, (DAY, day))
         moments = [
             (yield from open_again("code.number", number, policy.codes_per_number, now)),
-            (yield from open_again("code.chat", chat, policy.codes_per_chat, now)),
-            (yield from open_again("code.prefix", prefix, policy.codes_per_prefix, now)),
+            (yield from open_again("code.chat", chat, per_chat, now)),
             (
-                yield from open_for_another(
-                    "identity", chat, identity, policy.identities_per_chat, now
+                yield from open_again(
+                    "code.prefix", self._prefix(phone), policy.codes_per_prefix, now
                 )
             ),
-            (yield from open_again("sms", ALL, (yield from self._in_all()), now)),
+            (yield from open_for_another("identity", chat, identity, people, now)),
+            (yield from open_again("sms", ALL, in_all, now)),
         ]
-        until = max((moment for moment in moments if moment), default=None)
-        if until is None:
-            yield from count("code.number", number, now)
-            yield from count("code.chat", chat, now)
-            yield from count("code.prefix", prefix, now)
-            yield from count("identity", chat, now, identity)
-            if known:  # numbers that get nothing must not use up what others may need
-                yield from count("sms", ALL, now)
-        return until
+        return max((moment for moment in moments if moment), default=None)
 
-    def _in_all(self) -> Work[tuple[tuple[timedelta, int], ...]]:
-        """The budget of the whole service; a day's grows with those who still have to activate."""
+    def _count(
+        self, chat: bytes, phone: str, last: str, first: str, sends: bool, now: datetime
+    ) -> Work[None]:
+        """Count it everywhere, sent or not: the statements do not tell either."""
+        yield from count("code.number", self._phone_key(phone), now)
+        yield from count("code.chat", chat, now)
+        yield from count("code.prefix", self._prefix(phone), now)
+        yield from count("identity", chat, now, self._identity(phone, last, first))
+        # What gets nothing must not use up what others may need.
+        yield from count("sms" if sends else "no sms", ALL, now)
+
+    def _warn_of_budget(self, day: int, now: datetime) -> Work[None]:
+        sent = yield from tally("sms", ALL, now - DAY)
+        much = sent * 100 >= day * self._policy.codes_warning_percent
+        if much and (yield from self._once_a_day("budget", now)):
+            log.warning("sms budget: %d of %d sent in a day", sent, day)
+
+    def _may_send(self, phone: str, now: datetime) -> Work[bool]:
+        """Whether an SMS may go to this number, if it is known. A no is never seen (I10)."""
+        spent = False
+        for length, limit in self._policy.codes_per_guardian:
+            row = yield from one(
+                _OF_GUARDIAN, stamp(now - length), self._phone_key(phone), limit - 1
+            )
+            spent = spent or row is not None
+        paused = yield from self._is_paused(area(phone), now)
+        # The register holds what a school typed: a landline or a satellite gets nothing (I8).
+        return read_contact(phone) == phone and not spent and not paused
+
+    def _is_paused(self, place: str, now: datetime) -> Work[bool]:
+        """Watch how many codes come back, and whether those from this country do."""
+        policy = self._policy
+        back = yield from self._percent_back(
+            _LAST_SENT, stamp(now - DAY), stamp(now), policy.conversion_sample
+        )
+        few = back < policy.conversion_warning_percent
+        if few and (yield from self._once_a_day("conversion", now)):
+            log.warning("of the last codes only %d %% came back", back)
+        if place in FRENCH_AREAS:
+            return False
+        if (yield from tally("paused", place.encode(), now - DAY)):
+            return True
+        back = yield from self._percent_back(
+            _LAST_SENT_TO, stamp(now - DAY), place, stamp(now), policy.conversion_sample
+        )
+        if back >= policy.conversion_pause_percent:
+            return False
+        yield from count("paused", place.encode(), now)
+        log.warning("of the last codes to %s only %d %% came back: none for a day", place, back)
+        return True
+
+    def _percent_back(self, query: str, *parameters: object) -> Work[float]:
+        """100 as long as there are too few to tell."""
+        row = yield from one(query, *parameters)
+        assert row is not None  # noqa: S101 - an aggregate always has a row
+        sent, back = row
+        return 100.0 * back / sent if sent >= self._policy.conversion_sample else 100.0
+
+    def _once_a_day(self, warning: str, now: datetime) -> Work[bool]:
+        """Whether this was not said yet in the last day, by any process."""
+        if (yield from tally("warned", warning.encode(), now - DAY)):
+            return False
+        yield from count("warned", warning.encode(), now)
+        return True
+
+    def _of_a_day(self) -> Work[int]:
+        """The day's budget of the whole service grows with those who still have to activate."""
         row = yield from one(
             "SELECT (SELECT count(*) FROM guardians WHERE gone_at IS NULL)"
             " - (SELECT count(*) FROM account_guardians)"
         )
         assert row is not None  # noqa: S101 - counts always have a row
-        return (*self._policy.codes_in_all, (DAY, max(200, row[0] // 10)))
+        policy = self._policy
+        return max(policy.codes_per_day, int(row[0]) * policy.codes_per_day_percent // 100)
 
     def check(self, chat: bytes, phone: str, code: Secret, now: datetime) -> Work[Checked]:
         """Judge a code that the parent typed."""
@@ -180,6 +281,12 @@ class Codes:
         yield from run(
             "UPDATE codes SET status = 'cancelled' WHERE chat = ? AND status = 'current'", chat
         )
+
+    def _prefix(self, phone: str) -> bytes:
+        return self._vault.key("prefix", phone[:-4])
+
+    def _identity(self, phone: str, last: str, first: str) -> bytes:
+        return self._vault.key("identity", fold(last), fold(first), phone)
 
     def _phone_key(self, phone: str) -> bytes:
         return self._vault.key("phone", phone)

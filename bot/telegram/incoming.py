@@ -84,7 +84,7 @@ def _edit(message: telegram.Message) -> Edited | None:
 
 def _message(message: telegram.Message) -> FromParent | None:
     if message.text is not None:
-        return said(message.text, str(message.message_id))
+        return said(message.text, str(message.message_id), _is_of_another(message))
     if message.contact:
         return SharedContact(message.contact.phone_number, own=_is_own_contact(message))
     if any(message[kind] for kind in MessageAttachmentType) or message.checklist:
@@ -94,9 +94,14 @@ def _message(message: telegram.Message) -> FromParent | None:
     return None  # a service message: pinned, a changed timer, …
 
 
+def _is_of_another(message: telegram.Message) -> bool:
+    """Forwarded, or written by another bot: the sender passes it on (RELIABILITY T12)."""
+    return bool(message.forward_origin or message.via_bot)
+
+
 def _is_own_contact(message: telegram.Message) -> bool:
     """Telegram's server itself says whose card it is (UX 0.5); a forwarded one proves nothing."""
     contact, sender = message.contact, message.from_user
-    if contact is None or sender is None or message.forward_origin or message.via_bot:
+    if contact is None or sender is None or _is_of_another(message):
         return False
     return contact.user_id == sender.id

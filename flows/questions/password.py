@@ -23,7 +23,7 @@ SPECIALS = "!?@#$(){}[]_&=+-%*<>£µ/.:;"
 
 MIN_LENGTH = 8
 MAX_LENGTH = 256
-"""In code points: the tutorial's step 8, and RELIABILITY 5."""
+"""In code points: the tutorial's step 8, and RELIABILITY 5. A school may ask for more."""
 
 
 class Rule(StrEnum):
@@ -103,14 +103,14 @@ def canonical(text: str) -> str:
     return unicodedata.normalize("NFC", text).replace("\u03bc", "µ")
 
 
-def check_password(text: str, avoid: Sequence[str] = ()) -> Verdict:
+def check_password(text: str, avoid: Sequence[str] = (), minimum: int = MIN_LENGTH) -> Verdict:
     """Judge a password, given as `clean_password` leaves it; `canonical` is applied here.
 
-    `avoid` holds what it may not contain: names, and dates as "2014-03-14". The five rules are
-    always reported, whatever else is wrong.
+    `avoid` holds what it may not contain: names, and dates as "2014-03-14". `minimum` is the
+    school's least length. The five rules are always reported, whatever else is wrong.
     """
     password = canonical(text)
-    met = tuple(rule for rule in Rule if _meets(password, rule))
+    met = tuple(rule for rule in Rule if _meets(password, rule, minimum))
     missing = tuple(rule for rule in Rule if rule not in met)
     reason = _reason(password, missing, avoid)
     facts: dict[str, object] = {}
@@ -125,7 +125,7 @@ def looks_like_password(text: str) -> bool:
     return " " not in text.strip() and all(_meets(text, rule) for rule in Rule)
 
 
-def _meets(password: str, rule: Rule) -> bool:
+def _meets(password: str, rule: Rule, minimum: int = MIN_LENGTH) -> bool:
     match rule:
         case Rule.UPPER:
             return any(unicodedata.category(char) == "Lu" for char in password)
@@ -136,7 +136,7 @@ def _meets(password: str, rule: Rule) -> bool:
         case Rule.SPECIAL:
             return any(char in SPECIALS for char in password)
         case Rule.LENGTH:
-            return len(password) >= MIN_LENGTH
+            return len(password) >= minimum
 
 
 def _reason(password: str, missing: Sequence[Rule], avoid: Sequence[str]) -> Reason | None:

@@ -58,6 +58,9 @@ _TERRITORIES = ("FR", "GP", "RE", "YT", "GF", "MQ", "PM", "PF")
 # Six digits: a number may exist in two of these, so only the school's own place decides.
 _SIX_DIGITS = ("NC", "WF", "PM")
 
+FRENCH_AREAS = frozenset((*_TERRITORIES, *_SIX_DIGITS, "BL", "MF"))
+"""Regions of France, overseas included."""
+
 _REGION_OF_DEPARTMENT = {
     "971": "GP",
     "972": "MQ",
@@ -171,6 +174,12 @@ def classify(text: str, region: str = "FR") -> tuple[str | None, Kind]:
 def region_of_uai(uai: str) -> str:
     """Return the region (ISO 3166) of a school's UAI, whose first three digits say where it is."""
     return _REGION_OF_DEPARTMENT.get(uai.strip()[:3], "FR")
+
+
+def area(e164: str) -> str:
+    """Return the region (ISO 3166) to which an E.164 number belongs, "" where it has none."""
+    number = _parse(e164)
+    return (phonenumbers.region_code_for_number(number) if number else None) or ""
 
 
 def pretty(e164: str) -> str:

@@ -25,6 +25,7 @@ from bot.settings import (
     settings_table,
 )
 from flows.policy import DEFAULT, Policy
+from storage.conversations import Address
 from storage.retention import Retention
 from tests.helpers.parent import SECRET, test_settings
 
@@ -135,6 +136,15 @@ def test_defaults_are_the_policys() -> None:
 
 
 OTHERS: dict[str, tuple[str, object]] = {
+    "code_digits": ("8", 8),
+    "codes_per_guardian": ("1/9h", ((timedelta(hours=9), 1),)),
+    "codes_per_day": ("201", 201),
+    "codes_per_day_percent": ("11", 11),
+    "codes_warning_percent": ("60", 60),
+    "conversion_sample": ("50", 50),
+    "conversion_warning_percent": ("31", 31),
+    "conversion_pause_percent": ("9", 9),
+    "password_min": ("12", 12),
     "code_validity": ("5m", timedelta(minutes=5)),
     "code_tries": ("3", 3),
     "old_code_pardons": ("0", 0),
@@ -194,7 +204,7 @@ def test_nothing_is_forgotten_while_a_limit_needs_it(
     name: str, value: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(f"SESAME_{name.upper()}", value)
-    with pytest.raises(BadSetting, match=r"^SESAME_KEEP_(COUNTERS|UPDATES)[^\n]+[^.]\.$"):
+    with pytest.raises(BadSetting, match=r"^SESAME_KEEP_(COUNTERS|UPDATES): [^\n]+[^.]\.$"):
         read_settings()
 
 
@@ -203,8 +213,12 @@ def test_nothing_is_forgotten_while_a_limit_needs_it(
 _DURATIONS = ("code_validity", "proof_validity", "keep_unproved", "keep_idle", "nudge_after")
 _WAITS = ("resend_waits", "locks")
 _WINDOWS = (
-    *("codes_per_number", "codes_per_chat", "codes_per_prefix", "codes_in_all"),
-    *("identities_per_chat", "name_tries", "birthdates_per_child"),
+    *("codes_per_number", "codes_per_guardian", "codes_per_chat", "codes_per_prefix"),
+    *("codes_in_all", "identities_per_chat", "name_tries", "birthdates_per_child"),
+)
+_PERCENTS = (
+    *("codes_per_day_percent", "codes_warning_percent"),
+    *("conversion_warning_percent", "conversion_pause_percent"),
 )
 _TRIES = ("code_tries", "birthdate_tries", "birthdates_per_activation")
 WRONG = [
@@ -212,6 +226,19 @@ WRONG = [
     *[(name, "1m zebra") for name in _WAITS],
     *[(name, "4/zebra") for name in _WINDOWS],
     *[(name, value) for name in _TRIES for value in ("0", "21", "-77", "2.75")],
+    *[(name, value) for name in _WINDOWS for value in (" ", "4/0s", "5/1d 4/1h", "4/1h 4/1d")],
+    *[(name, value) for name in _WINDOWS for value in ("4/1h 5/1h", "5/1h 4/1d")],
+    *[(name, value) for name in _WAITS for value in ("2m 1m", "0s", "1m 3m 2m")],
+    *[(name, value) for name in _PERCENTS for value in ("-1", "101", "zebra", "2.75")],
+    *[("codes_per_day", value) for value in ("0", "-1", "zebra")],
+    *[("conversion_sample", value) for value in ("9", "10001", "zebra")],
+    *[("code_digits", value) for value in ("5", "7", "9", "zebra")],
+    *[("password_min", value) for value in ("7", "65", "zebra")],
+    *[("desk_chats", value) for value in ("123456", "telegram:", ":me", "Telegram:1", "a:1 zebra")],
+    # Two settings that do not go together.
+    *[("resend_waits", "1m 31m"), ("nudge_after", "31m"), ("keep_unproved", "29m")],
+    *[("keep_idle", "23h"), ("birthdates_per_activation", "2"), ("proof_validity", "8d")],
+    *[("conversion_pause_percent", "31")],
     *[("old_code_pardons", value) for value in ("-77", "11", "zebra")],
     *[("code_validity", value) for value in ("299s", "31m", "0s")],
     *[("timezone", value) for value in ("Mars/Zebra", "../zebra", "/etc/zebra", "Europe")],
@@ -238,6 +265,27 @@ def test_a_wrong_setting_is_named_in_one_line(
 def test_every_setting_that_can_be_wrong_was_tried() -> None:
     free = {"telegram_token", "telegram_api_url", "sms", "contact", "database_url"}
     assert {name for name, _ in WRONG} == set(Settings.model_fields) - free
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("resend_waits", "1m 30m"), ("resend_waits", "5m 5m"), ("nudge_after", "30m")),
+        *(("keep_unproved", "30m"), ("keep_idle", "24h"), ("birthdates_per_activation", "3")),
+        *(("conversion_pause_percent", "30"), ("proof_validity", "7d"), ("locks", "1s 1s")),
+        *(("password_min", "64"), ("codes_per_number", "1/1s 2/2s"), ("conversion_sample", "10")),
+    ],
+)
+def test_what_is_just_right_is_taken(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"SESAME_{name.upper()}", value)
+    assert getattr(read_settings(), name) != Settings.model_fields[name].default
+
+
+def test_desk_chats(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SESAME_DESK_CHATS", " telegram:123456  terminal:me ")
+    assert read_settings().desk_chats == (Address("telegram", "123456"), Address("terminal", "me"))
 
 
 @pytest.mark.parametrize("value", ["5m", "30m", "1800s"])

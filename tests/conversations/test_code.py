@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from bot.channel import said
 from flows.table import S
 from tests.conversations.conftest import Arrive, Meet, MeetCore
 from tests.conversations.roads import CODE_OF_MARIE, MARIE
@@ -51,6 +52,38 @@ async def test_ways_to_write_the_code(arrive: Arrive, shape: str) -> None:
     code = parent.sms.last_code
     await parent.follows(shape.format(code, code[3:]))
     parent.hears("code.right", "password.ask")
+
+
+@pytest.mark.parametrize("digits", [6, 8])
+async def test_a_school_wants_longer_codes(meet: Meet, digits: int) -> None:
+    parent = await meet(code_digits=digits)
+    await parent.follows(*CODE_OF_MARIE)
+    assert len(parent.sms.last_code) == digits
+    parent.hears("code.hint", digits=digits)
+    await parent.follows("12345")
+    parent.hears("refused.code_length", n=5, digits=digits, example="12345678"[:digits])
+    await parent.follows("123456789012"[: 14 - digits])
+    parent.hears("refused.code_length", n=14 - digits)
+    await parent.follows(f"le code est {parent.sms.last_code[:3]} {parent.sms.last_code[3:]}")
+    parent.hears("code.right")
+
+
+async def test_a_code_that_was_forwarded(arrive: Arrive) -> None:
+    """Somebody wants it typed for them: no try is used, and it does not count (T12)."""
+    parent = await arrive(S.CODE)
+    for text in (parent.sms.last_code, "111111", parent.sms.received[-1][1]):
+        for _ in range(2):
+            await parent.parent.does(said(text, "1", forwarded=True))
+            parent.hears("refused.forwarded")
+            parent.is_asked(S.CODE)
+    await parent.parent.does(said("bonjour", "2", forwarded=True))
+    parent.hears("refused.code_length", n=0)
+    await parent.follows("[nothing_arrives]")
+    await parent.parent.does(said(parent.sms.last_code, "3", forwarded=True))
+    parent.hears("refused.forwarded")
+    parent.is_asked(S.NO_SMS)
+    await parent.follows("(wrong code)")
+    parent.hears("code.wrong", n=4)
 
 
 async def test_the_whole_sms_pasted(arrive: Arrive) -> None:

@@ -1,7 +1,7 @@
 """Each limit of RELIABILITY 5 at limit - 1, limit and limit + 1, and held over a restart."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import date, datetime, timedelta
@@ -37,6 +37,7 @@ NOW = Clock().now
 OPEN = replace(
     DEFAULT,
     codes_per_number=(),
+    codes_per_guardian=(),
     codes_per_chat=(),
     codes_per_prefix=(),
     codes_in_all=(),
@@ -65,35 +66,58 @@ LIMITS = [
 ]
 
 
+def phone_of(number: int) -> str:
+    return f"+336{number + 1000:04d}5678"
+
+
+def asker(varies: str, number: int) -> tuple[bytes, str, str]:
+    """The chat, the number and the first name of somebody who asks for a code."""
+    chat, phone, first = b"chat", "+33612345678", "Marie"
+    if "chat" in varies or varies == "everything":
+        chat = b"chat %d" % number
+    if "last digits" in varies:
+        phone = f"+3361234{number:04d}"
+    if "Belgian number" in varies:
+        phone = f"+3247{number:07d}"
+    elif "number" in varies or varies == "everything":
+        phone, first = phone_of(number), f"Marie{number}"
+    return chat, phone, first
+
+
 class World:
     """The doors, on a database that can be closed and opened again."""
 
-    def __init__(self, database: Database, policy: Policy) -> None:
-        vault = Vault(Secret(SECRET))
+    def __init__(self, database: Database, policy: Policy, desks: Sequence[bytes] = ()) -> None:
+        vault = self.vault = Vault(Secret(SECRET))
         self.database = database
-        self.codes = Codes(vault, policy, lambda: "123456")
+        self.codes = Codes(vault, policy, lambda: "123456", desks)
         self.register = Register(vault, policy, Accounts(vault))
 
     async def asks_for_a_code(
         self, varies: str, number: int, now: datetime, *, known: bool = True
     ) -> object:
         """Somebody asks for a code; the answer."""
-        chat, phone, first = b"chat", "+33612345678", "Marie"
-        if varies in ("chat", "chat and last digits", "everything"):
-            chat = b"chat %d" % number
-        if varies == "chat and last digits":
-            phone = f"+3361234{number:04d}"
-        if varies in ("number", "everything"):
-            phone, first = f"+336{number:04d}5678", f"Marie{number}"
+        return (await self.requests(varies, number, now, known=known))[0]
+
+    async def is_sent_a_code(self, varies: str, number: int, now: datetime) -> bool:
+        """Somebody asks for a code, and is told that it comes; whether it does."""
+        answer, secret = await self.requests(varies, number, now)
+        assert isinstance(answer, CodeOnItsWay), answer
+        return secret is not None
+
+    async def requests(
+        self, varies: str, number: int, now: datetime, *, known: bool = True
+    ) -> tuple[object, Secret | None]:
+        """Somebody asks for a code: the answer, and what is to be sent."""
+        chat, phone, first = asker(varies, number)
         work = self.codes.request(chat, phone, "Dupont", first, known, now)
-        answer, _ = await self.database.run(work)
-        return answer
+        return await self.database.run(work)
 
 
 @asynccontextmanager
-async def world(path: Path, policy: Policy) -> AsyncIterator[World]:
+async def world(path: Path, policy: Policy, desks: Sequence[bytes] = ()) -> AsyncIterator[World]:
     async with open_database(path) as database:
-        yield World(database, policy)
+        yield World(database, policy, desks)
 
 
 @pytest.mark.parametrize("known", [True, False], ids=["known", "unknown"])
@@ -145,15 +169,24 @@ async def test_the_numbers_are_those_that_were_decided() -> None:
             code_tries=5,
             old_code_pardons=2,
             resend_waits=(MINUTE, 2 * MINUTE, 5 * MINUTE),
-            codes_per_number=((HOUR, 4), (DAY, 5), (30 * DAY, 15)),
+            code_digits=6,
+            codes_per_number=((MINUTE, 1), (HOUR, 4), (DAY, 5), (30 * DAY, 15)),
+            codes_per_guardian=((HOUR, 4), (DAY, 5), (30 * DAY, 15)),
             codes_per_chat=((DAY, 5), (30 * DAY, 15)),
             codes_per_prefix=((HOUR, 20),),
             codes_in_all=((MINUTE, 60), (HOUR, 1000)),
+            codes_per_day=200,
+            codes_per_day_percent=10,
+            codes_warning_percent=50,
+            conversion_sample=100,
+            conversion_warning_percent=30,
+            conversion_pause_percent=10,
             identities_per_chat=((DAY, 5), (7 * DAY, 10)),
             birthdate_tries=3,
             birthdates_per_activation=6,
             birthdates_per_child=((30 * DAY, 9),),
             locks=(15 * MINUTE, HOUR, DAY),
+            password_min=8,
             proof_validity=30 * MINUTE,
             keep_unproved=DAY,
             keep_idle=7 * DAY,
@@ -175,6 +208,146 @@ async def test_the_budget_of_a_day(tmp_path: Path, guardians: int, limit: int) -
         assert answer == CodeBudgetSpent(NOW + DAY)
         answer = await one.asks_for_a_code("everything", limit, NOW + DAY)
         assert isinstance(answer, CodeOnItsWay)
+
+
+@pytest.mark.parametrize(("percent", "warned_at"), [(25, 50), (50, 100), (100, 200)])
+async def test_before_the_days_budget_is_spent_the_log_warns_once(
+    tmp_path: Path, percent: int, warned_at: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    path, policy = tmp_path / "day.sqlite3", replace(OPEN, codes_warning_percent=percent)
+    async with world(path, policy) as one:
+        for number in range(warned_at - 1):
+            await one.asks_for_a_code("everything", number, NOW)
+    assert not warnings(caplog)
+    for number in range(warned_at - 1, 201):
+        if number in (warned_at - 1, warned_at):  # the bot starts again
+            async with world(path, policy) as two:
+                await two.asks_for_a_code("everything", number, NOW)
+        assert warnings(caplog) == [f"sms budget: {warned_at} of 200 sent in a day"]
+    async with world(path, policy) as three:
+        for number in range(warned_at):
+            await three.asks_for_a_code("everything", number, NOW + DAY)
+    assert len(warnings(caplog)) == 2
+
+
+def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.name == "sesame.codes"]
+
+
+async def test_the_budget_of_a_day_is_a_setting(tmp_path: Path) -> None:
+    policy = replace(OPEN, codes_per_day=3, codes_per_day_percent=1)
+    for guardians, limit in ((399, 3), (400, 4)):
+        async with world(tmp_path / f"{guardians}.sqlite3", policy) as one:
+            await one.database.run(_many_guardians())
+            await one.database.run(run("DELETE FROM guardians WHERE id > ?", guardians))
+            answers = [await one.asks_for_a_code("everything", n, NOW) for n in range(5)]
+        sent = [isinstance(answer, CodeOnItsWay) for answer in answers]
+        assert sent == [True] * limit + [False] * (5 - limit)
+
+
+# ---- limits that are not seen ----------------------------------------------------------------
+
+
+def _a_guardian_with(vault: Vault, *phones: str) -> Work[None]:
+    yield from run("INSERT OR IGNORE INTO schools VALUES ('0750001U', 'plain', '', '', 0)")
+    rows = yield from run(
+        "INSERT INTO guardians (uai, source_key, name_key, digest, sealed)"
+        " VALUES ('0750001U', x'00', x'00', x'00', x'00') RETURNING id"
+    )
+    for phone in phones:
+        key = vault.key("phone", phone)
+        yield from run("INSERT INTO guardian_phones VALUES (?, ?)", key, rows[0][0])
+
+
+@pytest.mark.parametrize("window", windows("codes_per_guardian"), ids=str)
+async def test_codes_of_a_guardian_over_all_their_numbers(
+    tmp_path: Path, window: tuple[timedelta, int]
+) -> None:
+    """Told alike, since a stranger must not learn whose numbers these are (I10)."""
+    (length, limit), path = window, tmp_path / "guardian.sqlite3"
+    policy = replace(OPEN, codes_per_guardian=(window,))
+    second = timedelta(seconds=1)
+    async with world(path, policy) as one:
+        await one.database.run(_a_guardian_with(one.vault, *map(phone_of, range(20))))
+        await one.database.run(_a_guardian_with(one.vault, phone_of(30)))
+        for number in range(limit):
+            assert await one.is_sent_a_code("number and chat", number, NOW + number * second)
+    last = NOW + length - second
+    async with world(path, policy) as restarted:
+        assert not await restarted.is_sent_a_code("number and chat", limit, last)
+        assert await restarted.is_sent_a_code("number and chat", 30, last)  # somebody else
+    async with world(path, OPEN) as unlimited:
+        assert await unlimited.is_sent_a_code("number and chat", limit + 1, last)
+
+
+async def test_a_guardian_gets_codes_again_when_the_window_has_moved(tmp_path: Path) -> None:
+    policy = replace(OPEN, codes_per_guardian=((HOUR, 1),))
+    async with world(tmp_path / "guardian.sqlite3", policy) as one:
+        await one.database.run(_a_guardian_with(one.vault, phone_of(1), phone_of(2)))
+        assert await one.is_sent_a_code("number and chat", 1, NOW)
+        assert await one.is_sent_a_code("number and chat", 2, NOW + HOUR)
+
+
+async def _sends(one: World, varies: str, back: int, sent: int) -> None:
+    """So many codes an hour ago, of which so many came back."""
+    ago = NOW - HOUR
+    for number in range(sent):
+        assert await one.is_sent_a_code(varies, number, ago)
+        if number < back:
+            chat, phone, _ = asker(varies, number)
+            answer = one.codes.check(chat, phone, Secret("123456"), ago)
+            assert await one.database.run(answer) == CodeRight()
+
+
+@pytest.mark.parametrize(
+    ("back", "sent", "warns"), [(29, 100, 1), (30, 100, 0), (0, 99, 0), (0, 100, 1)]
+)
+async def test_when_few_codes_come_back_the_log_warns_once(
+    tmp_path: Path, back: int, sent: int, warns: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    path, policy = tmp_path / "watch.sqlite3", replace(OPEN, codes_warning_percent=100)
+    async with world(path, policy) as one:
+        await _sends(one, "everything", back, sent)
+        assert not warnings(caplog)  # their half hour is not over
+    for number in (501, 502):
+        async with world(path, policy) as restarted:
+            assert await restarted.is_sent_a_code("everything", number, NOW)  # never France
+        assert warnings(caplog) == [f"of the last codes only {back} % came back"] * warns
+
+
+@pytest.mark.parametrize(
+    ("back", "sent", "pauses"), [(9, 100, True), (10, 100, False), (0, 99, False)]
+)
+async def test_a_country_from_which_no_codes_come_back_gets_none_for_a_day(
+    tmp_path: Path, back: int, sent: int, pauses: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    path, policy = tmp_path / "country.sqlite3", replace(OPEN, conversion_warning_percent=10)
+    belgian = "Belgian number and chat"
+    async with world(path, policy) as one:
+        await _sends(one, belgian, back, sent)
+        assert await one.is_sent_a_code(belgian, 501, NOW) is not pauses
+        assert await one.is_sent_a_code("number and chat", 501, NOW)  # to France
+    async with world(path, policy) as restarted:
+        second, day = timedelta(seconds=1), NOW + DAY
+        assert await restarted.is_sent_a_code(belgian, 502, day - second) is not pauses
+        assert await restarted.is_sent_a_code(belgian, 503, day)
+    told = [line for line in warnings(caplog) if "BE" in line]
+    assert len(told) == pauses
+    assert "+32" not in caplog.text
+
+
+async def test_desks_are_spared_by_the_limits_of_a_chat_alone(tmp_path: Path) -> None:
+    policy = replace(
+        DEFAULT, codes_per_prefix=(), codes_per_chat=((DAY, 1),), identities_per_chat=((DAY, 1),)
+    )
+    async with world(tmp_path / "desk.sqlite3", policy, desks=[b"chat"]) as one:
+        for number in range(20):
+            answer = await one.asks_for_a_code("number", number, NOW)
+            assert isinstance(answer, CodeOnItsWay)
+        assert await one.asks_for_a_code("number", 1, NOW) == CodeTooSoon(60)
+        answer = await one.asks_for_a_code("number and chat", 1, NOW)
+        assert answer == CodeBudgetSpent(NOW + MINUTE)  # of the number
+        assert isinstance(await one.asks_for_a_code("number and chat", 100, NOW), CodeOnItsWay)
 
 
 async def test_waits_between_codes(tmp_path: Path) -> None:

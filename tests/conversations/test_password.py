@@ -31,11 +31,23 @@ async def test_all_five_rules_are_ticked(arrive: Arrive, typed: str, missing: se
     parent.hears("refused.password_rules")
     for rule in RULES:
         key = "rule.missing" if rule in missing else "rule.met"
-        words = pattern(f"rule.{rule}", parent.lang, {})
+        words = pattern(f"rule.{rule}", parent.lang, {"minimum": 8})
         shown = pattern(key, parent.lang, {"rule": "RULE"}).replace("RULE", words)
         lines = parent.reads.splitlines()
         assert any(line == shown.replace("\\", "") for line in lines), (shown, lines)
     parent.is_asked(S.PASSWORD)
+
+
+async def test_a_school_wants_longer_passwords(meet: Meet) -> None:
+    parent = await meet(password_min=14)
+    await parent.follows(*CODE_OF_MARIE, "(code)")
+    parent.hears("password.hint", minimum=14)
+    await parent.follows(PASSWORD)  # has 13
+    parent.hears("refused.password_rules")
+    words = pattern("rule.length", parent.lang, {"minimum": 14}).replace("\\", "")
+    parent.hears("rule.missing", rule=words)
+    await parent.follows(f"{PASSWORD}!")
+    parent.is_asked(S.PASSWORD_AGAIN)
 
 
 @pytest.mark.parametrize(

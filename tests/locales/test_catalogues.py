@@ -47,6 +47,8 @@ EXAMPLES: dict[str, object] = {
     "code": "123456",
     "contact": "secretariat@college-jean-moulin.fr",
     "day": date(2008, 6, 12),
+    "digits": 8,
+    "example": "12345678",
     "first": "Jean-Christophe",
     "first_number": "06 12 34 56 78",
     "identifier": "m.de-la-rochefoucauld12",
@@ -55,6 +57,7 @@ EXAMPLES: dict[str, object] = {
     "last_digits": "78",
     "link": "https://t.me/SesameBot",
     "masked": "06 •• •• •• 78",
+    "minimum": 12,
     "minutes": 30,
     "n": 3,
     "pending_first": "Jean-Christophe",
@@ -277,7 +280,7 @@ def test_what_the_other_rooms_say_exists(pattern: str) -> None:
 
 def test_a_text_shows_only_facts_that_the_conversation_gives_it() -> None:
     always = {"last", "first", "phone", "masked", "last_digits", "identifier", "contact"}
-    always |= {"minutes"}
+    always |= {"minutes", "digits", "example", "minimum"}  # the policy's
     child = {"child", "initial", "school"}
     counted = {"n", "total"}
     somewhere: dict[str, set[str]] = {  # facts that only some turns have
@@ -319,11 +322,11 @@ def test_before_the_proof_nothing_tells_whether_a_number_is_known(lang: str) -> 
 
 @pytest.mark.parametrize("lang", LANGUAGES)
 def test_the_password_hint_shows_the_26_special_characters(lang: str) -> None:
-    hint = say("password.hint", lang)
+    hint = say("password.hint", lang, {"minimum": MIN_LENGTH})
     assert len(SPECIALS) == 26
     assert " ".join(SPECIALS) in hint.splitlines()
     assert str(MIN_LENGTH) in hint
-    assert str(MIN_LENGTH) in say("rule.length", lang)
+    assert str(MIN_LENGTH) in say("rule.length", lang, {"minimum": MIN_LENGTH})
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)
@@ -553,7 +556,7 @@ def test_what_is_missing_is_named() -> None:
     with pytest.raises(KeyError, match=r"text 'human' needs the fact 'contact'"):
         say("human", "fr")
     with pytest.raises(KeyError, match=r"text 'code\.hint' needs the fact 'until'"):
-        say("code.hint", "fr", {"masked": "06", "minutes": 30, "until": None})
+        say("code.hint", "fr", {"masked": "06", "digits": 6, "minutes": 30, "until": None})
     with pytest.raises(KeyError, match=r"text 'code\.wrong' needs the fact 'n'"):
         say("code.wrong", "fr")
     with pytest.raises(KeyError, match="no language 'de'"):

@@ -13,7 +13,6 @@ from bot.telegram.client import open_bot
 from bot.telegram.incoming import CHANNEL
 from bot.telegram.outgoing import TelegramChannel
 from bot.telegram.polling import Polling
-from storage.codes import six_digits
 from storage.database import every
 from tests.helpers import parent as helpers
 from tests.helpers.clock import Clock
@@ -32,7 +31,7 @@ class RunningBot:
         settings: Settings,
         clock: Clock,
         sms: Phone,
-        make_code: Callable[[], str] = six_digits,
+        make_code: Callable[[], str] | None = None,
     ) -> None:
         self.server = server
         self.settings = settings
@@ -166,7 +165,7 @@ async def running_bot(
     *,
     clock: Clock | None = None,
     sms: Phone | None = None,
-    make_code: Callable[[], str] = six_digits,
+    make_code: Callable[[], str] | None = None,
     **own: object,
 ) -> AsyncIterator[RunningBot]:
     """The bot at this server, with the school's register filled where a school is given."""
@@ -192,7 +191,7 @@ async def telegram_parent(
     clock: Clock | None = None,
     lang: str | None = "fr",
     sms: Phone | None = None,
-    make_code: Callable[[], str] = six_digits,
+    make_code: Callable[[], str] | None = None,
     **own: object,
 ) -> AsyncIterator[TelegramParent]:
     """One parent, one bot, one Telegram."""

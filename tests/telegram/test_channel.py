@@ -330,6 +330,20 @@ async def test_a_forwarded_text_is_text(marie: TelegramParent) -> None:
     assert "Quel est votre prénom" in marie.reads
 
 
+@pytest.mark.parametrize("way", ["forwarded", "by way of another bot"])
+async def test_a_code_that_somebody_else_wrote(marie: TelegramParent, way: str) -> None:
+    await to_code(marie)
+    code = marie.sms.last_code
+    if way == "forwarded":
+        await marie.does(lambda: marie.person.forwards(code))
+    else:
+        other = {"id": 5, "is_bot": True, "first_name": "Other"}
+        await marie.does(lambda: marie.person.sends(text=code, via_bot=other))
+    assert marie.reads.startswith("Ce message vient d'ailleurs.")
+    await marie.says(code)
+    assert "C'est le bon code" in marie.reads
+
+
 CARDS: dict[str, Callable[[Person], object]] = {
     "of somebody unknown": lambda marie: marie.shares_contact(of_another=True),
     "of another user": lambda marie: marie.shares_contact(

@@ -1,0 +1,1 @@
+"""What attackers do, one file an attacker, and what they get."""
