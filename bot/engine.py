@@ -22,6 +22,7 @@ from flows import inputs as i
 from flows import outputs as o
 from flows.chat import Chat
 from flows.policy import Policy
+from flows.refusals import Reason
 from flows.secret import Secret
 from flows.step import password_message, step
 from flows.table import S
@@ -84,6 +85,7 @@ class _Turn:
     now: datetime
     chat: Chat
     said: list[o.Output] = field(default_factory=list)
+    cause: Reason | None = None  # of the refusal, if it was one
 
 
 class Engine:
@@ -187,6 +189,8 @@ class Engine:
         match output:
             case o.Say() | o.Ask():
                 turn.said.append(output)
+            case o.Refusal(cause):
+                turn.cause = cause
             case o.Erase(message):
                 yield from doors.outbox.add(key, ERASE, {"message": message}, now)
             case o.CancelCode():
