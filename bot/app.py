@@ -15,6 +15,7 @@ from bot.channel import Channel
 from bot.delivery import Delivery
 from bot.engine import Doors, Engine, Update
 from bot.rendering import Renderer
+from bot.seen import Observe, nobody
 from bot.settings import BadSetting, Settings
 from bot.sms import ConsoleSms, FileSms, SmsSender
 from flows.inputs import EraseFailed
@@ -56,6 +57,7 @@ async def run_service(
     sms: SmsSender,
     clock: Callable[[], datetime] = utc_now,
     make_code: Callable[[], str] = six_digits,
+    observe: Observe = nobody,
 ) -> AsyncIterator[Service]:
     """Everything that takes and answers updates, put together; stopped in order at the end."""
     policy = settings.policy
@@ -74,7 +76,9 @@ async def run_service(
         address = await database.run(conversations.address(chat))
         await engine.take(Update(address, EraseFailed()))
 
-    delivery = Delivery(database, conversations, doors.outbox, channels, sms, clock, erase_failed)
+    delivery = Delivery(
+        database, conversations, doors.outbox, channels, sms, clock, erase_failed, observe
+    )
     # Two hashes at a time: each takes a core and 19 MiB (RELIABILITY 5).
     with ThreadPoolExecutor(2, "argon2") as executor:
         engine = Engine(
@@ -85,6 +89,7 @@ async def run_service(
             delivery.post,
             executor,
             settings.trust_shared_contact,
+            observe,
         )
         try:
             yield Service(engine, delivery, doors)

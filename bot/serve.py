@@ -1,7 +1,6 @@
 """`sesame serve`: the Telegram bot, until it is told to stop."""
 
 import asyncio
-import logging
 import signal
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
@@ -9,6 +8,7 @@ from typing import Any
 
 from bot.app import open_storage, run_service, sms_sender
 from bot.engine import Engine
+from bot.logs import Event, Log, place_of
 from bot.settings import BadSetting, Settings
 from bot.sms import SmsSender
 from bot.telegram.client import open_bot
@@ -18,7 +18,7 @@ from bot.telegram.polling import Polling
 from bot.telegram.profile import introduce
 from storage.database import StorageError
 
-log = logging.getLogger("sesame.serve")
+log = Log("serve")
 
 WAKE_EVERY = 5  # seconds
 LAST_SENDINGS = 5  # seconds for the replies that are on their way when it stops
@@ -38,6 +38,7 @@ async def serve(settings: Settings) -> None:
     token = settings.telegram_token.get_secret_value().strip()
     running = asyncio.create_task(_run(settings, token, sms))
     loop = asyncio.get_running_loop()
+    loop.set_exception_handler(_background)
     for stop in (signal.SIGTERM, signal.SIGINT):
         with suppress(NotImplementedError):  # Windows: Ctrl-C cancels us instead
             loop.add_signal_handler(stop, running.cancel)
@@ -67,6 +68,15 @@ async def _run(settings: Settings, token: str, sms: SmsSender) -> None:
                             await service.delivery.settle()
 
 
+def _background(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """A mistake that nobody waited for: asyncio itself would print what it was about."""
+    error = context.get("exception")
+    if error is None:
+        log(Event.TASK_FAILED, kind="unknown")
+    else:
+        log(Event.TASK_FAILED, kind=type(error).__name__, place=place_of(error))
+
+
 @asynccontextmanager
 async def _beside(*works: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
     """Do other work meanwhile, and stop it at the end."""
@@ -85,9 +95,9 @@ async def _wake(engine: Engine) -> None:
         try:
             await engine.wake()
         except StorageError as error:
-            log.error("waking waits: %s", error)
+            log(Event.WAKING_WAITS, why=str(error))
         except Exception as error:
-            log.error("waking waits: %s", type(error).__name__)
+            log(Event.WAKING_WAITS, kind=type(error).__name__, place=place_of(error))
         await asyncio.sleep(WAKE_EVERY)
 
 

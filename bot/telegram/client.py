@@ -12,9 +12,10 @@ from telegram import Bot
 from telegram.error import InvalidToken, RetryAfter, TelegramError
 from telegram.request import HTTPXRequest
 
+from bot.logs import Event, Log
 from bot.settings import BadSetting
 
-log = logging.getLogger("sesame.telegram")
+log = Log("telegram")
 
 T = TypeVar("T")
 
@@ -66,7 +67,7 @@ async def until_it_works(call: Callable[[], Awaitable[T]]) -> T:
         except TelegramError as error:
             failures += 1
             wait = wanted_wait(error) or growing_wait(failures)
-            log.warning("Telegram: %s. Again in %.1f s.", type(error).__name__, wait)
+            log(Event.TELEGRAM_SILENT, kind=type(error).__name__, seconds=wait)
             await asyncio.sleep(wait)
 
 
