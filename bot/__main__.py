@@ -1,7 +1,6 @@
 """The command `sesame` (also `python -m bot`)."""
 
 import asyncio
-import logging
 import os
 import sys
 from collections.abc import Coroutine
@@ -45,7 +44,7 @@ def run(work: Coroutine[Any, Any, int | None]) -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:
-        from bot.engine import place_of
+        from bot.logs import place_of
 
         fail(f"our mistake ({type(error).__name__} at {place_of(error)}): please report it.")
     else:
@@ -60,17 +59,6 @@ def settings() -> Any:
         return read_settings()
     except BadSetting as error:
         return fail(str(error))
-
-
-def start_logging() -> None:
-    """Our own events on standard error; those of libraries may hold what parents write."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
-    ours = logging.getLogger("sesame")
-    ours.addHandler(handler)
-    ours.setLevel(logging.INFO)
-    ours.propagate = False
-    logging.getLogger().addHandler(logging.NullHandler())
 
 
 @click.group(help=_("cli.sesame"), context_settings={"help_option_names": ["-h", "--help"]})
@@ -90,10 +78,12 @@ def chat(lang: str | None) -> None:
 @main.command(help=_("cli.serve"))
 def serve() -> None:
     """The Telegram bot."""
+    from bot.logs import start_logging
     from bot.serve import serve as listen
 
-    start_logging()
-    run(listen(settings()))
+    known = settings()
+    start_logging(known.log_level)
+    run(listen(known))
 
 
 @main.command("import", help=_("cli.import"))

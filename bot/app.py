@@ -17,6 +17,7 @@ from bot.clock import utc_now
 from bot.delivery import Delivery
 from bot.engine import Doors, Engine, Update
 from bot.rendering import Renderer
+from bot.seen import Observe, nobody
 from bot.settings import BadSetting, Settings
 from bot.sms import ConsoleSms, FileSms, SmsSender
 from flows.inputs import EraseFailed
@@ -53,6 +54,7 @@ async def run_service(
     sms: SmsSender,
     clock: Callable[[], datetime] = utc_now,
     make_code: Callable[[], str] | None = None,
+    observe: Observe = nobody,
 ) -> AsyncIterator[Service]:
     """Everything that takes and answers updates, put together; stopped in order at the end."""
     policy = settings.policy
@@ -71,7 +73,9 @@ async def run_service(
         address = await database.run(conversations.address(chat))
         await engine.take(Update(address, EraseFailed()))
 
-    delivery = Delivery(database, conversations, doors.outbox, channels, sms, clock, erase_failed)
+    delivery = Delivery(
+        database, conversations, doors.outbox, channels, sms, clock, erase_failed, observe
+    )
     # Two hashes at a time: each takes a core and 19 MiB (RELIABILITY 5).
     with ThreadPoolExecutor(2, "argon2") as executor:
         engine = Engine(
@@ -82,6 +86,7 @@ async def run_service(
             delivery.post,
             executor,
             settings.trust_shared_contact,
+            observe,
         )
         try:
             yield Service(engine, delivery, doors)

@@ -1,11 +1,12 @@
 """The time of the service: it never goes back while it runs (RELIABILITY T22)."""
 
-import logging
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-log = logging.getLogger("sesame.clock")
+from bot.logs import Event, Log
+
+log = Log("clock")
 
 SLACK = timedelta(seconds=5)
 """Small corrections of the machine's clock are followed by waiting, and not worth a word."""
@@ -41,7 +42,7 @@ class SteadyClock:
         steady = self._now + timedelta(seconds=at - self._at)
         is_behind = wall < steady - SLACK
         if is_behind and not self._is_behind:
-            log.warning("the machine's clock went back by %s s", (steady - wall).seconds)
+            log(Event.CLOCK_WENT_BACK, seconds=(steady - wall).total_seconds())
         self._is_behind = is_behind
         self._now, self._at = (steady if is_behind else max(wall, self._now)), at
         return self._now

@@ -1,17 +1,18 @@
 """Sends what the outbox holds: in order within a conversation, all conversations side by side."""
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
 
 from bot.channel import Channel, Reply, TryLater, Undeliverable
+from bot.logs import Event, Log, about, place_of
+from bot.seen import Handled, Observe, nobody
 from bot.sms import SmsRefused, SmsSender
 from storage.conversations import Conversations
 from storage.database import Database, StorageError
 from storage.outbox import ERASE, REPLY, SMS, Outbox, Parcel
 
-log = logging.getLogger("sesame.delivery")
+log = Log("delivery")
 
 GIVE_UP_ERASING = timedelta(hours=47)  # Telegram refuses to delete after 48 hours (UX 1)
 
@@ -28,6 +29,7 @@ class Delivery:
         sms: SmsSender,
         clock: Callable[[], datetime],
         erase_failed: Callable[[bytes], Awaitable[None]],
+        observe: Observe = nobody,
     ) -> None:
         """`erase_failed(chat)` is called once for a message that could not be erased."""
         self._database = database
@@ -37,12 +39,14 @@ class Delivery:
         self._sms = sms
         self._clock = clock
         self._erase_failed = erase_failed
+        self._observe = observe
         self._tasks: dict[tuple[bytes, str], asyncio.Task[None]] = {}
         self._again: set[tuple[bytes, str]] = set()
 
     async def resume(self) -> None:
         """After a start: send what was left, except an SMS that may have left already."""
-        await self._database.run(self._outbox.give_up_unclear())
+        for _ in range(await self._database.run(self._outbox.give_up_unclear())):
+            self._observe(Handled(SMS, "unclear"))
         for chat, kind in await self._database.run(self._outbox.waiting()):
             self._start(chat, kind)
 
@@ -56,7 +60,8 @@ class Delivery:
         if here in self._tasks:
             self._again.add(here)  # the running task looks once more before it ends
             return
-        self._tasks[here] = asyncio.create_task(self._drain(here))
+        with about(chat=self._conversations.pseudonym(chat, self._clock())):
+            self._tasks[here] = asyncio.create_task(self._drain(here))
 
     async def settle(self) -> None:
         """Wait until all that can be sent now has been sent."""
@@ -79,13 +84,14 @@ class Delivery:
                     while parcel := await self._database.run(self._outbox.first(chat, kind)):
                         await self._send(parcel)
                 except StorageError as error:
-                    log.warning("delivery waits: %s", error)
+                    log(Event.DELIVERY_WAITS, why=str(error))
                     await asyncio.sleep(1)  # it goes on by itself when the fault ends
                     continue
                 if here not in self._again:
                     return
         except Exception as error:
-            log.error("delivery stopped: %s", type(error).__name__)  # our mistake; next post tries
+            # Our mistake; the next post tries again.
+            log(Event.DELIVERY_STOPPED, kind=type(error).__name__, place=place_of(error))
         finally:
             del self._tasks[here]
 
@@ -94,7 +100,7 @@ class Delivery:
         if wait > 0:
             await asyncio.sleep(wait)
         if parcel.expires_at and parcel.expires_at <= self._clock():
-            await self._mark(parcel, "failed")  # a code that is dead on arrival helps nobody
+            await self._mark(parcel, "failed", "expired")  # dead on arrival, it helps nobody
             return
         match parcel.kind:
             case "sms":
@@ -114,7 +120,7 @@ class Delivery:
         except TryLater as later:
             await self._later(parcel, later.seconds)
         except Undeliverable:
-            await self._mark(parcel, "failed")
+            await self._mark(parcel, "failed", "refused")
         else:
             await self._mark(parcel, "sent")
 
@@ -130,7 +136,7 @@ class Delivery:
                 await self._erase_failed(parcel.chat)
             age = self._clock() - parcel.created_at
             if isinstance(failed, Undeliverable) or age > GIVE_UP_ERASING:
-                await self._mark(parcel, "failed")
+                await self._mark(parcel, "failed", "refused")
             else:
                 await self._later(parcel, failed.seconds)
         else:
@@ -143,13 +149,13 @@ class Delivery:
             await self._sms.send(parcel.number, parcel.body["to"], parcel.body["text"])
         except SmsRefused as refused:
             if refused.final:
-                log.warning("sms refused for good: %s", refused.kind)
-                await self._mark(parcel, "failed")
+                log(Event.SMS_REFUSED, kind=refused.kind)
+                await self._mark(parcel, "failed", "refused")
             else:
                 await self._later(parcel, 5)
         except Exception as error:
-            log.warning("sms unclear: %s", type(error).__name__)  # it may have left: never again
-            await self._mark(parcel, "failed")
+            log(Event.SMS_UNCLEAR, kind=type(error).__name__)  # it may have left: never again
+            await self._mark(parcel, "failed", "unclear")
         else:
             await self._mark(parcel, "sent")
 
@@ -158,12 +164,17 @@ class Delivery:
         due = self._clock() + timedelta(seconds=growing if parcel.attempts else seconds)
         await self._database.run(self._outbox.try_later(parcel, due))
 
-    async def _mark(self, parcel: Parcel, status: str) -> None:
+    async def _mark(self, parcel: Parcel, status: str, handled: str = "") -> None:
+        """Note what became of it; `handled` is the word for a failure that whoever counts gets."""
         while True:
             try:
-                return await self._database.run(self._outbox.mark(parcel, status))
+                await self._database.run(self._outbox.mark(parcel, status))
             except StorageError as error:
                 if status == "sending":
                     raise  # nothing has left yet
-                log.warning("delivery waits: %s", error)
+                log(Event.DELIVERY_WAITS, why=str(error))
                 await asyncio.sleep(1)  # what has left must not leave again for want of a note
+            else:
+                break
+        if status != "sending":
+            self._observe(Handled(parcel.kind, handled or status))

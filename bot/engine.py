@@ -9,19 +9,23 @@ the password was written meanwhile, and the update is not acknowledged yet, so n
 """
 
 import asyncio
-import logging
+import secrets
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from datetime import datetime
+from time import perf_counter
 from weakref import WeakValueDictionary
 
 from bot.channel import Reply
+from bot.logs import Event, Log, about, place_of
 from bot.rendering import Renderer
+from bot.seen import Hashed, Observe, Outcome, TurnTaken, nobody
 from flows import inputs as i
 from flows import outputs as o
 from flows.chat import Chat
 from flows.policy import Policy
+from flows.refusals import Reason
 from flows.secret import Secret
 from flows.step import password_message, step
 from flows.table import S
@@ -33,7 +37,7 @@ from storage.database import Database, StorageError, Work
 from storage.outbox import ERASE, REPLY, SMS, Outbox
 from storage.register import Register
 
-log = logging.getLogger("sesame.engine")
+log = Log("engine")
 
 Slow = o.HashPassword | o.ComparePassword
 Quick = (
@@ -85,6 +89,9 @@ class _Turn:
     now: datetime
     chat: Chat
     said: list[o.Output] = field(default_factory=list)
+    cause: Reason | None = None  # of the refusal, if it was one
+    code_kept: bool = False  # a code was made that no SMS brings
+    before: S | None = None  # None: the update had been taken before, and nothing was loaded
 
 
 class Engine:
@@ -99,6 +106,7 @@ class Engine:
         sent: Callable[[bytes], None],
         executor: Executor,
         trust_shared_contact: bool = True,
+        observe: Observe = nobody,
     ) -> None:
         """`sent(chat)` is called after a commit that left something to send."""
         self._doors = doors
@@ -108,6 +116,7 @@ class Engine:
         self._sent = sent
         self._executor = executor
         self._trust_shared_contact = trust_shared_contact
+        self._observe = observe
         self._locks: WeakValueDictionary[bytes, asyncio.Lock] = WeakValueDictionary()
 
     async def take(self, update: Update) -> None:
@@ -116,18 +125,44 @@ class Engine:
         Raises StorageError when it could not be stored: the update must be given again.
         """
         key = self._doors.conversations.key(update.address)
+        name = self._doors.conversations.pseudonym(key, self._clock())
+        turn, began = None, perf_counter()
+        with about(turn=secrets.token_hex(4), chat=name):
+            try:
+                turn = await self._take(update, key)
+            finally:
+                self._report(update, turn, perf_counter() - began)
+
+    async def _take(self, update: Update, key: bytes) -> _Turn | None:
+        """The turn that was stored; None where our own mistake took its place."""
+        turn = None
         lock = self._locks.setdefault(key, asyncio.Lock())
         async with lock:  # two messages of one chat are taken in order
             try:
-                await self._attempt(update, key)
+                turn = await self._attempt(update, key)
             except StorageError:
                 raise
             except Exception as error:
                 # Our own mistake. One bad update must not stop the bot, nor be given for ever.
                 # Only the kind and the place are logged: a message may hold what was typed.
-                log.error("turn failed: %s at %s", type(error).__name__, place_of(error))
+                log(Event.TURN_FAILED, kind=type(error).__name__, place=place_of(error))
                 await self._doors.database.run(self._apologise(update, key))
         self._sent(key)
+        return turn
+
+    def _report(self, update: Update, turn: _Turn | None, seconds: float) -> None:
+        """One line a turn, and a word to whoever counts."""
+        taken = _taken(turn, seconds)
+        log(
+            Event.TURN,
+            input=type(update.happened).__name__,
+            before=taken.before,
+            after=taken.after,
+            outcome=taken.outcome.value,
+            cause=taken.cause or "",
+            ms=round(seconds * 1000),
+        )
+        self._observe(taken)
 
     async def wake(self) -> None:
         """Tell every conversation whose moment has come."""
@@ -135,14 +170,15 @@ class Engine:
         for address in due:
             await self.take(Update(address, i.TimeCame()))
 
-    async def _attempt(self, update: Update, key: bytes) -> None:
+    async def _attempt(self, update: Update, key: bytes) -> _Turn:
         ready: dict[Slow, i.FromWorld] = {}
         while True:
             try:
-                await self._doors.database.run(self._turn(update, key, ready))
-                return
+                return await self._doors.database.run(self._turn(update, key, ready))
             except _NeedsTime as needs:
+                began = perf_counter()
                 ready[needs.question] = await self._take_time(needs.question)
+                self._observe(Hashed(perf_counter() - began))
 
     async def _take_time(self, question: Slow) -> i.FromWorld:
         loop = asyncio.get_running_loop()
@@ -156,12 +192,12 @@ class Engine:
 
     # ---- inside the transaction --------------------------------------------------------------
 
-    def _turn(self, update: Update, key: bytes, ready: dict[Slow, i.FromWorld]) -> Work[None]:
+    def _turn(self, update: Update, key: bytes, ready: dict[Slow, i.FromWorld]) -> Work[_Turn]:
         now, doors = self._clock(), self._doors
         if update.id and not (yield from doors.conversations.take(update.id, now)):
-            return
+            return _Turn(update, key, now, Chat())
         chat = (yield from doors.conversations.load(key)) or Chat(lang=update.language)
-        turn = _Turn(update, key, now, chat)
+        turn = _Turn(update, key, now, chat, before=chat.state)
         happened: list[i.Input] = [update.happened]
         while happened:
             turn.chat, outputs = step(turn.chat, happened.pop(0), now, self._policy)
@@ -174,6 +210,7 @@ class Engine:
             yield from doors.outbox.add(key, REPLY, reply.to_dict(), now)
         wake = turn.chat.wake_at(self._policy)
         yield from doors.conversations.save(key, update.address, turn.chat, wake, now)
+        return turn
 
     def _reply(self, turn: _Turn, was: Chat) -> Reply | None:
         asks = [said for said in turn.said if isinstance(said, o.Ask)]
@@ -188,6 +225,8 @@ class Engine:
         match output:
             case o.Say() | o.Ask():
                 turn.said.append(output)
+            case o.Refusal(cause):
+                turn.cause = cause
             case o.Erase(message):
                 yield from doors.outbox.add(key, ERASE, {"message": message}, now)
             case o.CancelCode():
@@ -234,6 +273,7 @@ class Engine:
         if code is not None and isinstance(answer, i.CodeOnItsWay):
             body = {"to": wanted.phone, "text": self._sms(turn, code)}
             yield from doors.outbox.add(turn.key, SMS, body, now, answer.expires_at)
+        turn.code_kept = code is None and isinstance(answer, i.CodeOnItsWay)
         return answer
 
     def _sms(self, turn: _Turn, code: Secret) -> str:
@@ -262,11 +302,12 @@ class Engine:
             yield from doors.outbox.add(key, ERASE, {"message": message}, now)
 
 
-def place_of(error: BaseException) -> str:
-    """File and line where it was raised."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    if trace is None:
-        return "?"
-    return f"{trace.tb_frame.f_code.co_filename.rpartition('/')[2]}:{trace.tb_lineno}"
+def _taken(turn: _Turn | None, seconds: float) -> TurnTaken:
+    """What became of a turn, in the words of whoever counts."""
+    if turn is None:
+        return TurnTaken(Outcome.FAILED, seconds)
+    if turn.before is None:
+        return TurnTaken(Outcome.DUPLICATE, seconds)
+    outcome = Outcome.REFUSED if turn.cause else Outcome.ANSWERED if turn.said else Outcome.SILENT
+    before, after = turn.before.value, turn.chat.state.value
+    return TurnTaken(outcome, seconds, before, after, turn.cause, turn.code_kept)

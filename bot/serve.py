@@ -1,7 +1,6 @@
 """`sesame serve`: the Telegram bot, until it is told to stop."""
 
 import asyncio
-import logging
 import signal
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
@@ -11,6 +10,7 @@ from typing import Any
 from bot.app import open_storage, run_service, sms_sender
 from bot.clock import SteadyClock
 from bot.engine import Engine
+from bot.logs import Event, Log, place_of
 from bot.operators import purge_backups
 from bot.settings import BadSetting, Settings
 from bot.sms import SmsSender
@@ -26,7 +26,7 @@ from storage.retention import purge
 from storage.stamps import mend_future
 from storage.vault import Vault
 
-log = logging.getLogger("sesame.serve")
+log = Log("serve")
 
 WAKE_EVERY = 5  # seconds
 PURGE_EVERY = 3600  # seconds
@@ -47,6 +47,7 @@ async def serve(settings: Settings) -> None:
     token = settings.telegram_token.get_secret_value().strip()
     running = asyncio.create_task(_run(settings, token, sms))
     loop = asyncio.get_running_loop()
+    loop.set_exception_handler(_background)
     for stop in (signal.SIGTERM, signal.SIGINT):
         with suppress(NotImplementedError):  # Windows: Ctrl-C cancels us instead
             loop.add_signal_handler(stop, running.cancel)
@@ -71,7 +72,7 @@ async def _answer(settings: Settings, token: str, sms: SmsSender) -> None:
         channels = {CHANNEL: TelegramChannel(bot)}
         clock = SteadyClock()
         if await database.run(mend_future(clock())):
-            log.warning("the clock was set back since the last turn: codes under way are void")
+            log(Event.CLOCK_WAS_SET_BACK)
         async with run_service(settings, database, vault, channels, sms, clock) as service:
             await service.delivery.resume()
             print(f"https://t.me/{bot.username} is answering. Ctrl-C stops it.", flush=True)
@@ -86,6 +87,15 @@ async def _answer(settings: Settings, token: str, sms: SmsSender) -> None:
                     with suppress(TimeoutError):
                         async with asyncio.timeout(LAST_SENDINGS):
                             await service.delivery.settle()
+
+
+def _background(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """A mistake that nobody waited for: asyncio itself would print what it was about."""
+    error = context.get("exception")
+    if error is None:
+        log(Event.TASK_FAILED, kind="unknown")
+    else:
+        log(Event.TASK_FAILED, kind=type(error).__name__, place=place_of(error))
 
 
 @asynccontextmanager
@@ -106,9 +116,9 @@ async def _wake(engine: Engine) -> None:
         try:
             await engine.wake()
         except StorageError as error:
-            log.error("waking waits: %s", error)
+            log(Event.WAKING_WAITS, why=str(error))
         except Exception as error:
-            log.error("waking waits: %s", type(error).__name__)
+            log(Event.WAKING_WAITS, kind=type(error).__name__, place=place_of(error))
         await asyncio.sleep(WAKE_EVERY)
 
 
@@ -122,9 +132,9 @@ async def _purge(
             await purge(database, vault, settings.retention, SESAME, clock())
             purge_backups(settings)
         except StorageError as error:
-            log.error("purging waits: %s", error)
+            log(Event.PURGING_WAITS, why=str(error))
         except Exception as error:
-            log.error("purging waits: %s", type(error).__name__)
+            log(Event.PURGING_WAITS, kind=type(error).__name__, place=place_of(error))
 
 
 def _show_sms(to: str, text: str) -> None:

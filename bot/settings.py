@@ -151,6 +151,9 @@ class Settings(BaseSettings):
     contact: str = Field(
         "", description="whom parents are told to ask for help; by default the school's office"
     )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="how much `serve` logs; at no level what parents write, or who they are"
+    )
     timezone: str = Field("Europe/Paris", description="the zone in which times are shown")
     trust_shared_contact: bool = Field(
         True,

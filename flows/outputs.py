@@ -1,13 +1,14 @@
 """What a conversation asks of the world: requests, in the imperative.
 
 `Say` is for the parent. The others are for storage and for senders; each of the kind `Question`
-is answered by exactly one input of `flows.inputs`.
+is answered by exactly one input of `flows.inputs`. `Refusal` is for whoever counts.
 """
 
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 
+from flows.refusals import Reason
 from flows.secret import Secret
 
 
@@ -62,6 +63,13 @@ class Ask:
     facts: dict[str, object] = field(default_factory=dict)
     contact: bool = False
     hidden: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Something was refused, for this cause. At most one a turn; the parent reads a `Say`."""
+
+    cause: Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,4 +203,14 @@ Question = (
     | CheckBirthdate
     | OpenAccount
 )
-Output = Say | Ask | Erase | CancelCode | TellSchool | TextIdentifier | AnswersErased | Question
+Output = (
+    Say
+    | Ask
+    | Refusal
+    | Erase
+    | CancelCode
+    | TellSchool
+    | TextIdentifier
+    | AnswersErased
+    | Question
+)

@@ -1,48 +1,102 @@
-"""The closed list of reasons why an answer is not taken, each with its sentence in `locales/`."""
+"""The one closed list of causes for which anything is refused, each with what to do about it.
+
+A cause is what is counted and logged (`outputs.Refusal`); what the parent reads stands in
+`locales/`. `docs/causes.md` is made from here.
+"""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 
 class Reason(StrEnum):
-    """Why an answer was not taken. The value is the cause code and ends a text key `refused.*`."""
+    """Why something was refused. The value is the cause code: dashboards and alerts know it.
+
+    So a code never changes its value or its meaning; a new meaning gets a new code.
+    `meaning` says what happened, `remedy` what the parent or the school can do.
+    """
+
+    _value_: str
+    meaning: str
+    remedy: str
+
+    def __new__(cls, code: str, meaning: str, remedy: str) -> "Reason":
+        """A code with its line in the documentation."""
+        member = str.__new__(cls, code)
+        member._value_ = code
+        member.meaning, member.remedy = meaning, remedy
+        return member
+
+    # fmt: off
+    # ---- at the door: the answer was not taken. Each has a sentence `refused.<code>` ---------
 
     # Names (MISSION 4.3, FAMILY_NAME and FIRST_NAME)
-    NAME_MISSING = "name_missing"  # nothing, digits or signs only
-    NAME_UNLIKELY = "name_unlikely"  # an address, a sentence with five digits or more
-    NAME_TOO_LONG = "name_too_long"  # over 80 characters
+    NAME_MISSING = "name_missing", "nothing, or no letters, where a name is asked", "type the name"
+    NAME_UNLIKELY = "name_unlikely", "an address or a sentence where a name is asked", "type the name alone"
+    NAME_TOO_LONG = "name_too_long", "a name of more than 80 characters", "type the name alone"
     # Phones (MISSION 1.4 and 4.3, PHONE)
-    PHONE_MISSING = "phone_missing"  # no digits
-    PHONE_TOO_SHORT = "phone_too_short"  # facts: n digits read
-    PHONE_TOO_LONG = "phone_too_long"  # facts: n digits read
-    PHONE_LANDLINE = "phone_landline"
-    PHONE_BOX = "phone_box"  # 09…, an internet box
-    PHONE_SPECIAL = "phone_special"  # premium, shared cost, short, satellite, machine
-    PHONE_COUNTRY = "phone_country"  # cannot be placed without + and the country's code
-    PHONE_UNKNOWN = "phone_unknown"  # right length, but no such mobile number exists
-    CONTACT_OF_ANOTHER = "contact_of_another"  # a contact card that is not the sender's own
-    CONTACT_NOT_KNOWN = "contact_not_known"  # own card, not in the register (decision 2)
+    PHONE_MISSING = "phone_missing", "no digits where a number is asked", "type the mobile number"
+    PHONE_TOO_SHORT = "phone_too_short", "digits are missing in the number", "type all its digits"
+    PHONE_TOO_LONG = "phone_too_long", "the number has too many digits", "type it once, alone"
+    PHONE_LANDLINE = "phone_landline", "a landline, which gets no SMS", "give a mobile number"
+    PHONE_BOX = "phone_box", "the number of an internet box (09…)", "give a mobile number"
+    PHONE_SPECIAL = "phone_special", "a premium, short, satellite or machine's number", "give a mobile number"
+    PHONE_COUNTRY = "phone_country", "a number that could be of any country", "add + and the country's code"
+    PHONE_UNKNOWN = "phone_unknown", "the right length, but no such mobile exists", "look at the number again"
+    CONTACT_OF_ANOTHER = "contact_of_another", "a contact card that is not the sender's own", "share the own number, or type it"
+    CONTACT_NOT_KNOWN = "contact_not_known", "the parent's own card, a number that the school does not have", "the school corrects the number in its software, and imports again"
     # Code (MISSION 4.3, CODE)
-    CODE_LENGTH = "code_length"  # facts: n digits read
-    CODE_SEVERAL = "code_several"
-    FORWARDED = "forwarded"  # a code in somebody else's message (RELIABILITY T12)
-    CODE_IS_PASSWORD = "code_is_password"  # noqa: S105 - a cause code, not a password
+    CODE_LENGTH = "code_length", "not six digits", "type the six digits of the SMS"
+    CODE_SEVERAL = "code_several", "several codes in one message", "type the newest alone"
+    FORWARDED = "forwarded", "a code in somebody else's message, forwarded (RELIABILITY T12)", "type the code"
+    CODE_IS_PASSWORD = "code_is_password", "a password where the code is asked", "type the code of the SMS; the password comes later"
     # Password (the tutorial's step 8; RELIABILITY 5)
-    PASSWORD_RULES = "password_rules"  # noqa: S105 - facts: the rules met and missing
-    PASSWORD_TOO_LONG = "password_too_long"  # noqa: S105
-    PASSWORD_EDGE_SPACE = "password_edge_space"  # noqa: S105 - begins or ends with a space
-    PASSWORD_CHARACTERS = "password_characters"  # noqa: S105 - control or invisible characters
-    PASSWORD_COMMON = "password_common"  # noqa: S105
-    PASSWORD_PERSONAL = "password_personal"  # noqa: S105 - holds a name or a birthdate of the family
+    PASSWORD_RULES = "password_rules", "a rule for passwords is not met", "follow the rules that are shown"
+    PASSWORD_TOO_LONG = "password_too_long", "a password of more than 256 characters", "choose a shorter one"
+    PASSWORD_EDGE_SPACE = "password_edge_space", "a password that begins or ends with a space", "leave the space out"
+    PASSWORD_CHARACTERS = "password_characters", "a password with control or invisible characters", "type it, do not paste it"
+    PASSWORD_COMMON = "password_common", "a password that many people use", "choose another one"
+    PASSWORD_PERSONAL = "password_personal", "a password that holds a name or a birthdate of the family", "choose another one"
     # Birthdates (MISSION 4.3, CHILD_DOB)
-    DATE_UNREADABLE = "date_unreadable"
-    DATE_INCOMPLETE = "date_incomplete"  # no year, or no day
-    DATE_IMPOSSIBLE = "date_impossible"  # 31/02
-    DATE_FUTURE = "date_future"
-    DATE_AGE = "date_age"  # under 2 or over 25 years: perhaps the parent's own
+    DATE_UNREADABLE = "date_unreadable", "no date where a birthdate is asked", "type day, month and year"
+    DATE_INCOMPLETE = "date_incomplete", "a date without its year or its day", "type day, month and year"
+    DATE_IMPOSSIBLE = "date_impossible", "a day that does not exist, as 31/02", "look at the date again"
+    DATE_FUTURE = "date_future", "a day that is still to come", "look at the year again"
+    DATE_AGE = "date_age", "under 2 or over 25 years: perhaps the parent's own", "type the child's birthdate"
     # Any question
-    TEXT_ONLY = "text_only"  # a photo, a voice message, a sticker
-    CHOOSE = "choose"  # the question has buttons and the text is none of them
+    TEXT_ONLY = "text_only", "a photo, a voice message, a sticker where text is read", "type the answer"
+    CHOOSE = "choose", "a text that is none of the choices", "press a button, or type its words"
+
+    # ---- the conversation does not allow it --------------------------------------------------
+
+    STALE_BUTTON = "stale_button", "a button of an earlier question", "answer the question that is asked again"
+    EDITED = "edited", "an earlier message was changed, which is no answer", "write a new message"
+    NOTHING_BEFORE = "nothing_before", "back, where nothing comes before", "answer the question, or stop"
+    NO_WAY_BACK = "no_way_back", "back behind the code, which is used up", "go on, or start again"
+    BUSY = "busy", "a message came before the one before it was answered", "wait a moment"
+    CONVERSATION_EXPIRED = "conversation_expired", "the answers were erased after a long silence", "start again"
+    LOCKED = "locked", "a message during a pause", "wait for its end; the school can lift it"
+    TOO_MANY_TRIES = "too_many_tries", "too many wrong answers: a pause begins", "wait for its end; the school can lift it"
+    ERASE_FAILED = "erase_failed", "a message with a password could not be removed from the chat", "the parent deletes it"
+    ALREADY_TEXTED = "already_texted", "the identifier was sent by SMS before", "read the SMS, or the chat"
+
+    # ---- the world says no -------------------------------------------------------------------
+
+    CODE_TOO_SOON = "code_too_soon", "another code before the wait is over", "wait the seconds that are shown"
+    CODE_BUDGET = "code_budget", "no more codes for now: a limit of the chat, the number or the service", "wait until the time shown; the school raises the limit if many parents meet it"
+    CODE_WRONG = "code_wrong", "not the code", "type the code of the newest SMS"
+    CODE_CANCELLED = "code_cancelled", "the code was cancelled by too many tries", "ask for another code"
+    CODE_OLD = "code_old", "an earlier code", "type the code of the newest SMS"
+    CODE_EXPIRED = "code_expired", "the code's time is over", "ask for another code"
+    NAME_DIFFERS = "name_differs", "the number is proved, but the school has it under another name", "type the name as the school has it; the school corrects it in its software"
+    NOT_LEGAL = "not_legal", "known to the school, but not as a legal guardian", "the school corrects the link in its software"
+    NO_CHILD = "no_child", "no pupil who could be confirmed (none placed, gone, or without a birthdate)", "the school completes the pupil in its software"
+    ALREADY_ACTIVE = "already_active", "this guardian has an account", "use its identifier"
+    PROOF_EXPIRED = "proof_expired", "too long between the code and the password", "ask for another code"
+    PASSWORDS_DIFFER = "passwords_differ", "the second entry is not the first", "choose the password again"
+    BIRTHDATE_WRONG = "birthdate_wrong", "not the birthdate that the school has", "type it again; the school corrects it in its software"
+    CHILD_ASIDE = "child_aside", "too many wrong birthdates: this child waits for the school", "the school checks the birthdate"
+    NO_CHILD_CONFIRMED = "no_child_confirmed", "not enough children were confirmed: no account", "the school checks children and birthdates"
+    # fmt: on
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,14 @@ from flows.refusals import Reason
 from flows.secret import Secret
 from flows.table import QUESTIONS, S
 
+ENDS = {
+    S.ALREADY: Reason.ALREADY_ACTIVE,
+    S.NOT_LEGAL: Reason.NOT_LEGAL,
+    S.NO_CHILD: Reason.NO_CHILD,
+    S.REFUSED: Reason.NO_CHILD_CONFIRMED,
+}
+"""Ends without a new account, and why."""
+
 STEPS = 6  # as the parent counts them: name, phone, code, password, children, done (UX R6)
 
 
@@ -181,6 +189,10 @@ class Turn:
             )
         )
 
+    def _refusal(self, cause: Reason) -> None:
+        """Each action that refuses says so once, for whoever counts."""
+        self.outputs.append(o.Refusal(cause))
+
     def _say_and_ask(self, key: str, **facts: object) -> None:
         """A remark, then the question again."""
         self._say(key, **facts)
@@ -194,6 +206,7 @@ class Turn:
     def welcome(self) -> None:
         """Greet, say what is needed and what becomes of the answers, and ask."""
         if self.came_from is S.EXPIRED:
+            self._refusal(Reason.CONVERSATION_EXPIRED)
             self._say("expired")
         self._say("welcome")
         self._say("need")
@@ -215,6 +228,7 @@ class Turn:
         """Say why the answer was not taken and what to do; longer help the second time (UX 2.3)."""
         refused = self.heard.refused
         assert refused is not None  # noqa: S101 - every "refused" carries its reason
+        self._refusal(refused.reason)
         if self.chat.interruption:
             self._say(f"refused.{refused.reason}")
             self._say(f"interrupt.{self.chat.interruption}", Style.STRONG, **self._step())
@@ -266,26 +280,32 @@ class Turn:
 
     def say_first_question(self) -> None:
         """There is nothing before this question."""
+        self._refusal(Reason.NOTHING_BEFORE)
         self._say_and_ask("back.none")
 
     def say_no_way_back(self) -> None:
         """The code is used up: what stands behind it is not asked again."""
+        self._refusal(Reason.NO_WAY_BACK)
         self._say_and_ask("back.proved")
 
     def say_stale(self) -> None:
         """An old button: here is the present question."""
+        self._refusal(Reason.STALE_BUTTON)
         self._say_and_ask("stale")
 
     def say_edited(self) -> None:
         """A changed message is not an answer."""
+        self._refusal(Reason.EDITED)
         self._say_and_ask("edited")
 
     def say_wait(self) -> None:
         """The world has not answered yet."""
+        self._refusal(Reason.BUSY)
         self._say("wait")
 
     def say_not_erased(self) -> None:
         """The password is still in the chat: the parent should delete it."""
+        self._refusal(Reason.ERASE_FAILED)
         self._say("password.not_erased")
 
     # ---- then: the code ----------------------------------------------------------------------
@@ -315,10 +335,12 @@ class Turn:
 
     def say_too_soon(self) -> None:
         """The next code must wait."""
+        self._refusal(Reason.CODE_TOO_SOON)
         self._say_and_ask_briefly("code.too_soon", seconds=self.heard.seconds)
 
     def say_budget(self) -> None:
         """No more codes for now."""
+        self._refusal(Reason.CODE_BUDGET)
         self._say_and_ask("code.budget", at=self.heard.moment)
 
     def offer_help(self) -> None:
@@ -329,28 +351,37 @@ class Turn:
 
     def say_wrong_code(self) -> None:
         """Not the code; so many tries left."""
+        self._refusal(Reason.CODE_WRONG)
         self._say_and_ask_briefly("code.wrong", n=self.heard.left)
 
     def say_burnt(self) -> None:
         """Too many tries: this code is cancelled."""
+        self._refusal(Reason.CODE_CANCELLED)
         self._say_and_ask_briefly("code.burnt")
 
     def say_old_code(self) -> None:
         """An earlier code: take the newest."""
+        self._refusal(Reason.CODE_OLD)
         self._say_and_ask_briefly("code.old", at=self.heard.moment)
 
     def say_expired_code(self) -> None:
         """The 30 minutes are over."""
+        self._refusal(Reason.CODE_EXPIRED)
         self._say_and_ask_briefly("code.expired")
 
     def lock(self) -> None:
         """Too many tries in all: a pause, longer each time."""
+        self._refusal(Reason.TOO_MANY_TRIES)
         self.outputs.append(o.CancelCode())
         self.chat.lock(self.policy, self.now)
-        self.say_locked()
+        self._pause()
 
     def say_locked(self) -> None:
         """Until when the pause lasts."""
+        self._refusal(Reason.LOCKED)
+        self._pause()
+
+    def _pause(self) -> None:
         self._say("locked", at=self.chat.locked_until)
 
     def say_unlocked(self) -> None:
@@ -369,6 +400,7 @@ class Turn:
 
     def say_name_differs(self) -> None:
         """The number is right, the name is not the school's."""
+        self._refusal(Reason.NAME_DIFFERS)
         self._say_and_ask("name.differs", n=self.heard.left)
 
     # ---- then: the password ------------------------------------------------------------------
@@ -385,10 +417,12 @@ class Turn:
 
     def say_different(self) -> None:
         """The two entries differ: choose again."""
+        self._refusal(Reason.PASSWORDS_DIFFER)
         self._say_and_ask("password.different")
 
     def say_prove_again(self) -> None:
         """The proof is too old to set a password: another code."""
+        self._refusal(Reason.PROOF_EXPIRED)
         self.chat.proved_at = None
         self._say_and_ask("password.prove_again")
 
@@ -441,17 +475,20 @@ class Turn:
 
     def say_wrong_date(self) -> None:
         """The date is not the school's; so many tries left."""
+        self._refusal(Reason.BIRTHDATE_WRONG)
         self._say("birthdate.wrong", n=self.heard.left)
         self.chat.pending_date = None
         self._ask(hint=False)
 
     def put_aside(self) -> None:
         """Three wrong dates: this child waits for the school, the others go on."""
+        self._refusal(Reason.CHILD_ASIDE)
         self._note_aside()
         self.ask()
 
     def put_aside_and_next(self) -> None:
         """The same, and the next child."""
+        self._refusal(Reason.CHILD_ASIDE)
         self._note_aside()
         self.next_child()
 
@@ -515,6 +552,8 @@ class Turn:
     def close(self) -> None:
         """An end: erase what is no longer needed, and tell."""
         chat = self.chat
+        if chat.state in ENDS:
+            self._refusal(ENDS[chat.state])
         identifier, phone = chat.identifier, chat.phone
         chat.forget()
         chat.seen_at = self.now
@@ -534,6 +573,7 @@ class Turn:
 
     def say_texted_already(self) -> None:
         """It was sent already."""
+        self._refusal(Reason.ALREADY_TEXTED)
         self._say_and_ask("done.texted_already")
 
     def start_over(self) -> None:
@@ -559,7 +599,7 @@ class Turn:
         """The same during a pause, which goes on."""
         self._forget_for_good()
         self._say("erased")
-        self.say_locked()
+        self._pause()
 
     def _forget_for_good(self) -> None:
         self.chat.forget()

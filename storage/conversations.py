@@ -26,6 +26,10 @@ class Conversations:
         """The name of the conversation in every table."""
         return self._vault.key("chat", address.channel, address.place)
 
+    def pseudonym(self, chat: bytes, now: datetime) -> str:
+        """What the logs call a conversation: short, keyed, and another every day (UTC)."""
+        return self._vault.key("log", f"{now:%Y-%m-%d}", chat.hex())[:4].hex()
+
     def take(self, update: str, now: datetime) -> Work[bool]:
         """Note that an update is being taken; False if it was taken before."""
         rows = yield from run(

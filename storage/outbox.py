@@ -93,9 +93,15 @@ class Outbox:
         )
         return [(chat, kind) for chat, kind in rows]
 
-    def give_up_unclear(self) -> Work[None]:
-        """After a restart: an SMS that may have left is not sent again (DESIGN, decision 11)."""
-        yield from run("UPDATE outbox SET status = 'failed', body = NULL WHERE status = 'sending'")
+    def give_up_unclear(self) -> Work[int]:
+        """After a restart: an SMS that may have left is not sent again (DESIGN, decision 11).
+
+        Returns how many there were.
+        """
+        rows = yield from run(
+            "UPDATE outbox SET status = 'failed', body = NULL WHERE status = 'sending' RETURNING id"
+        )
+        return len(rows)
 
     def by_status(self) -> Work[dict[str, dict[str, int]]]:
         """Counts for each kind and status."""

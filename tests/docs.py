@@ -1,7 +1,9 @@
-"""The parts of the README that come from the code. `make docs` writes them; a test compares."""
+"""The parts of the documents that come from the code. `make docs` writes them; a test compares."""
 
 import asyncio
 import re
+from collections.abc import Iterable, Sequence
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -10,12 +12,14 @@ import click
 from bot.__main__ import main
 from bot.diagram import diagram
 from bot.settings import settings_table
+from flows.refusals import Reason
 from locales import say
 from tests.helpers.parent import core_parent
 from tests.helpers.school import School
 
 README = Path(__file__).parents[1] / "README.md"
-CONVERSATION = README.with_name("docs") / "conversation.md"
+DOCS = README.with_name("docs")
+PAGES = (README, DOCS / "conversation.md", DOCS / "causes.md")
 LINES = (
     "Hello",
     "parent",
@@ -34,6 +38,7 @@ LINES = (
 )
 
 
+@cache
 def blocks() -> dict[str, str]:
     """The generated parts, by name."""
     return {
@@ -41,7 +46,17 @@ def blocks() -> dict[str, str]:
         "commands": commands(),
         "settings": settings_table(),
         "diagram": f"```mermaid\n{diagram()}```",
+        "causes": table(
+            ("cause", "what happened", "what to do"),
+            ((f"`{cause}`", cause.meaning, cause.remedy) for cause in Reason),
+        ),
     }
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table in Markdown."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines).replace(" --- ", "---")
 
 
 def rewritten(page: str) -> str:
@@ -90,5 +105,5 @@ async def transcript() -> str:
 
 
 if __name__ == "__main__":
-    for page in (README, CONVERSATION):
+    for page in PAGES:
         page.write_text(rewritten(page.read_text("utf-8")), encoding="utf-8")

@@ -1,15 +1,18 @@
-"""The README says what the code does."""
+"""The documents say what the code does."""
 
 import re
 from pathlib import Path
 
-from tests.docs import README, rewritten
+import pytest
+
+from tests.docs import PAGES, README, rewritten
 
 ROOT = Path(__file__).parents[1]
 
 
-def test_the_generated_parts_of_the_readme_are_what_the_code_says() -> None:
-    page = README.read_text("utf-8")
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_the_generated_parts_are_what_the_code_says(path: Path) -> None:
+    page = path.read_text("utf-8")
     assert rewritten(page) == page, "run `make docs`"
 
 

@@ -12,9 +12,10 @@ from telegram import Bot
 from telegram.error import Conflict, InvalidToken, RetryAfter, TelegramError
 from telegram.request import HTTPXRequest
 
+from bot.logs import Event, Log
 from bot.settings import BadSetting
 
-log = logging.getLogger("sesame.telegram")
+log = Log("telegram")
 
 T = TypeVar("T")
 
@@ -67,8 +68,10 @@ async def until_it_works(call: Callable[[], Awaitable[T]]) -> T:
         except TelegramError as error:
             failures += 1
             wait = wanted_wait(error) or growing_wait(failures)
-            what = _RIVAL if isinstance(error, Conflict) else type(error).__name__
-            log.warning("Telegram: %s. Again in %.1f s.", what, wait)
+            if isinstance(error, Conflict):
+                log(Event.TELEGRAM_SILENT, kind="Conflict", why=_RIVAL, seconds=wait)
+            else:
+                log(Event.TELEGRAM_SILENT, kind=type(error).__name__, seconds=wait)
             await asyncio.sleep(wait)
 
 

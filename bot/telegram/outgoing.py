@@ -1,6 +1,5 @@
 """From our replies to calls of the Bot API: text with entities, never markup."""
 
-import logging
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -18,10 +17,11 @@ from telegram.constants import MessageLimit
 from telegram.error import BadRequest, Forbidden, RetryAfter, TelegramError
 
 from bot.channel import Button, Mark, Reply, TryLater, Undeliverable
+from bot.logs import Event, Log
 from bot.telegram.client import wanted_wait
 from bot.telegram.incoming import press_data
 
-log = logging.getLogger("sesame.telegram")
+log = Log("telegram")
 
 Markup = InlineKeyboardMarkup | ReplyKeyboardMarkup | ReplyKeyboardRemove
 
@@ -82,10 +82,10 @@ def _what_refusals_mean() -> Iterator[None]:
         raise Undeliverable from error  # blocked, or the account is gone
     except BadRequest as error:  # the library counts it among the network's errors
         if "chat not found" not in error.message.lower():
-            log.error("Telegram refused a call: %s", type(error).__name__)
+            log(Event.CALL_REFUSED, kind=type(error).__name__)
         raise Undeliverable from error
     except TelegramError as error:
-        log.warning("not delivered: %s", type(error).__name__)
+        log(Event.NOT_DELIVERED, kind=type(error).__name__)
         raise TryLater(1) from error
 
 

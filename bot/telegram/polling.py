@@ -7,7 +7,6 @@ is not stored yet. Meanwhile that one comes again with every fetch, and is known
 
 import asyncio
 import json
-import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
@@ -21,11 +20,12 @@ from telegram.helpers import create_deep_linked_url
 
 import locales
 from bot.engine import Update
+from bot.logs import Event, Log, place_of
 from bot.telegram.client import growing_wait, until_it_works
 from bot.telegram.incoming import ALLOWED_UPDATES, Group, read_group, read_update
 from storage.database import StorageError
 
-log = logging.getLogger("sesame.telegram")
+log = Log("telegram")
 
 HOLD = 25  # seconds for which Telegram holds a fetch open when there is nothing new
 TURN_WAIT = 0.2  # seconds for which a fetch waits for turns under way
@@ -91,7 +91,7 @@ class Polling:
             update = telegram.Update.de_json(raw, None)
             group, ours = read_group(update), read_update(update)
         except Exception as error:
-            log.error("update not readable: %s", type(error).__name__)
+            log(Event.UPDATE_UNREADABLE, kind=type(error).__name__)
             return
         if update.callback_query:
             self._answer(update.callback_query.id)
@@ -111,12 +111,12 @@ class Polling:
             try:
                 return await self._take(update)
             except StorageError as error:
-                log.error("update waits: %s", error)
+                log(Event.UPDATE_WAITS, why=str(error))
             except Exception as error:
                 if failures >= TRIES:
-                    log.error("update given up: %s", type(error).__name__)
+                    log(Event.UPDATE_GIVEN_UP, kind=type(error).__name__, place=place_of(error))
                     return None
-                log.error("update waits: %s", type(error).__name__)
+                log(Event.UPDATE_WAITS, kind=type(error).__name__, place=place_of(error))
             failures += 1
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), growing_wait(failures))

@@ -1,14 +1,14 @@
 """What is seen of the bot before a word is said: its commands and descriptions."""
 
-import logging
 from functools import partial
 
 from telegram import Bot, BotCommand, BotCommandScopeAllPrivateChats
 from telegram.error import TelegramError
 
 import locales
+from bot.logs import Event, Log
 
-log = logging.getLogger("sesame.telegram")
+log = Log("telegram")
 
 COMMANDS = ("help", "back", "status", "language", "human", "start", "cancel", "erase")
 
@@ -35,7 +35,7 @@ async def introduce(bot: Bot) -> None:
             try:
                 await call()
             except TelegramError as error:
-                log.warning("profile not set: %s", type(error).__name__)
+                log(Event.PROFILE_NOT_SET, kind=type(error).__name__)
 
 
 def _text(key: str, lang: str | None, gap: str = "\n\n") -> str:

@@ -125,8 +125,8 @@ async def test_a_thousand_chats_and_a_thousand_numbers_for_a_day(
     assert pump.most(MINUTE, "number") == 1
     assert pump.most(DAY, "chat") == 5
     assert {phone for _, _, phone in pump.sent} <= set(mobiles)
-    assert "sms budget: 600 of 1200 sent in a day" in caplog.messages
-    assert "of the last codes only 0 % came back" in caplog.messages
+    assert "sms_budget_high percent=50" in caplog.messages
+    assert "codes_not_coming_back percent=0" in caplog.messages
 
 
 async def test_premium_numbers_abroad_that_look_like_mobiles(tmp_path: Path) -> None:

@@ -366,7 +366,7 @@ async def test_our_own_mistake_stops_one_chat_only(
     await desk.puts("bonjour Sophie", "sophie")
     await desk.sends()
     assert desk.messenger.got == [("sophie", "bonjour Sophie")]
-    assert "delivery stopped: KeyError" in caplog.text
+    assert "kind=KeyError" in caplog.text
     assert "bonjour" not in caplog.text
     await desk.sends()
     assert desk.messenger.got[-1] == ("marie", "bonjour Marie")

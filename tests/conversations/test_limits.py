@@ -223,7 +223,7 @@ async def test_before_the_days_budget_is_spent_the_log_warns_once(
         if number in (warned_at - 1, warned_at):  # the bot starts again
             async with world(path, policy) as two:
                 await two.asks_for_a_code("everything", number, NOW)
-        assert warnings(caplog) == [f"sms budget: {warned_at} of 200 sent in a day"]
+        assert warnings(caplog) == [f"sms_budget_high percent={warned_at // 2}"]
     async with world(path, policy) as three:
         for number in range(warned_at):
             await three.asks_for_a_code("everything", number, NOW + DAY)
@@ -312,7 +312,7 @@ async def test_when_few_codes_come_back_the_log_warns_once(
     for number in (501, 502):
         async with world(path, policy) as restarted:
             assert await restarted.is_sent_a_code("everything", number, NOW)  # never France
-        assert warnings(caplog) == [f"of the last codes only {back} % came back"] * warns
+        assert warnings(caplog) == [f"codes_not_coming_back percent={back}"] * warns
 
 
 @pytest.mark.parametrize(

@@ -350,7 +350,8 @@ def test_a_waiting_state_understands_every_answer_to_its_question(line: Line) ->
 def test_a_waiting_state_says_that_it_waits(state: S) -> None:
     chat = a_chat(state)
     for happened in (said("bonjour"), i.Pressed("yes", chat.asked), i.SentOther(), i.Returned()):
-        assert step(chat, happened, NOW)[1] == [o.Say("wait", Turn(chat, NOW, DEFAULT)._facts())]
+        waits = o.Say("wait", Turn(chat, NOW, DEFAULT)._facts())
+        assert step(chat, happened, NOW)[1] == [o.Refusal(Reason.BUSY), waits]
 
 
 AWAITED = {

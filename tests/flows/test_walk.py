@@ -405,6 +405,7 @@ class Walk(RuleBasedStateMachine):
         self.keeps_nothing_too_long()
         self.asks_the_world(was, happened)
         self.answers_the_parent(was, happened, ended=late or was.state in ENDED)
+        self.refuses_for_one_cause()
         self.erases_passwords(happened, hidden)
         self.shows_no_secret(record)
         self.speaks()
@@ -498,6 +499,13 @@ class Walk(RuleBasedStateMachine):
         if self.chat.state in QUESTIONS:
             ask = next(part for part in reversed(self.outputs) if isinstance(part, o.Ask))
             assert (ask.asked, ask.choices) == (self.chat.asked, offered(self.chat))
+
+    def refuses_for_one_cause(self) -> None:
+        """A turn refuses once at most, and says so; nothing is asked of the world beside it."""
+        causes = [output.cause for output in self.outputs if isinstance(output, o.Refusal)]
+        assert len(causes) <= 1
+        asked = [output for output in self.outputs if isinstance(output, get_args(o.Question))]
+        assert not causes or (self.said and not asked)
 
     def erases_passwords(self, happened: i.Input, hidden: bool) -> None:
         """What was typed where a password was expected goes away; nothing else does."""

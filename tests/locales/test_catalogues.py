@@ -19,10 +19,10 @@ from flows.outputs import Exact
 from flows.policy import DEFAULT
 from flows.questions.code import read_code
 from flows.questions.password import MIN_LENGTH, SPECIALS, Rule
-from flows.refusals import Reason
 from flows.table import COMMANDS, INTERRUPTIONS, QUESTIONS, S
 from flows.turn import STEPS
 from locales import LANGUAGES, command, guess, label, recognise, say
+from tests.flows.test_causes import AT_THE_DOOR
 
 ROOT = Path(__file__).parents[2]
 
@@ -233,7 +233,7 @@ def _core_keys() -> set[str]:
     for state, question in QUESTIONS.items():
         keys |= {f"{state.value}.ask", f"{state.value}.help"}
         keys |= {f"{state.value}.hint"} if question.hint else set()
-    keys |= {f"refused.{reason}" for reason in Reason}
+    keys |= {f"refused.{reason}" for reason in AT_THE_DOOR}
     keys |= {f"rule.{rule}" for rule in Rule} | {"rule.met", "rule.missing"}
     keys |= {f"interrupt.{name}" for name in INTERRUPTIONS}
     keys |= {f"step.{step}" for step in range(1, STEPS + 1)} | {"progress", "progress_child"}

@@ -531,7 +531,7 @@ async def test_nothing_secret_is_logged(tmp_path: Path, caplog: pytest.LogCaptur
     code, phone = marie.sms.last_code, "612345678"
     for secret in (TOKEN, "WRONG-token", PASSWORD, code, phone, "Dupont", "unreadable-canary"):
         assert secret not in log, secret
-    assert "update not readable: KeyError" in log
+    assert "update_unreadable kind=KeyError" in log
 
 
 # ---- chats -----------------------------------------------------------------------------------
@@ -694,7 +694,7 @@ async def test_nothing_is_acknowledged_while_storage_fails(
     message = marie.person.says("Dupont")
     await asyncio.sleep(0.7)
     assert [update.payload["message_id"] for update in marie.bot.server.pending] == [message.id]
-    assert "update waits: The database is in use by another process" in caplog.text
+    assert "update_waits why=The database is in use by another process" in caplog.text
     other.execute("ROLLBACK")
     other.close()
     await marie.bot.settles()
@@ -711,7 +711,9 @@ async def test_a_turn_that_never_works_is_given_up(
 
     marie.bot.before_turn = before_turn  # type: ignore[method-assign]
     await marie.says("/start")
-    assert caplog.messages[-2:] == ["update waits: RuntimeError", "update given up: RuntimeError"]
+    waits, given_up = caplog.messages[-2:]
+    assert waits.startswith("update_waits kind=RuntimeError place=test_channel.py:")
+    assert given_up.startswith("update_given_up kind=RuntimeError place=test_channel.py:")
     assert "canary" not in caplog.text
 
 
@@ -793,7 +795,7 @@ async def test_a_profile_that_is_refused_stops_nothing(
 ) -> None:
     server.fail_next("setMyDescription", times=3, retry_after=3600)
     await introduce(library)
-    assert caplog.messages.count("profile not set: RetryAfter") == 3
+    assert caplog.messages.count("profile_not_set kind=RetryAfter") == 3
     assert len(server.commands) == 3
 
 
@@ -858,8 +860,8 @@ async def test_serve_wakes_conversations_whatever_happens(
     async with served(serve_settings(server, tmp_path)):
         async with asyncio.timeout(5):
             await woken.wait()
-    assert "waking waits: still busy" in caplog.messages
-    assert "waking waits: RuntimeError" in caplog.messages
+    assert "waking_waits why=still busy" in caplog.messages
+    assert "waking_waits kind=RuntimeError place=test_channel.py:" in caplog.text
 
 
 async def test_serve_removes_a_webhook(server: BotApi, tmp_path: Path) -> None:

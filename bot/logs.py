@@ -1,0 +1,158 @@
+"""What is logged: events and facts of two closed lists, and nothing that a parent wrote.
+
+Libraries print tokens and messages when their logs are turned up (RELIABILITY 0.10), so the handler
+takes only what is made here. The loggers are the standard library's, named `sesame.*`. A parent is
+no more than a short pseudonym, another every day; an error is its kind and its place.
+"""
+
+import json
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import TypedDict, Unpack
+
+
+class Event(StrEnum):
+    """All that is ever logged, with its level and its line in docs/operations.md."""
+
+    _value_: str
+    level: int
+    meaning: str
+
+    def __new__(cls, name: str, level: int, meaning: str) -> "Event":
+        """An event of the list."""
+        member = str.__new__(cls, name)
+        member._value_ = name
+        member.level, member.meaning = level, meaning
+        return member
+
+    # fmt: off
+    TURN = "turn", logging.INFO, "something that a parent did was taken, or a moment came"
+    TURN_FAILED = "turn_failed", logging.ERROR, "our own mistake in a turn; the parent was told to try again"
+    UPDATE_UNREADABLE = "update_unreadable", logging.ERROR, "Telegram gave something that cannot be read; it is passed over"
+    UPDATE_WAITS = "update_waits", logging.ERROR, "a turn could not be stored; it is tried again"
+    UPDATE_GIVEN_UP = "update_given_up", logging.ERROR, "a turn failed again and again, and is passed over"
+    WAKING_WAITS = "waking_waits", logging.ERROR, "conversations whose moment has come could not be woken; tried again"
+    DELIVERY_WAITS = "delivery_waits", logging.WARNING, "the outbox cannot be read or written; it goes on by itself"
+    DELIVERY_STOPPED = "delivery_stopped", logging.ERROR, "our own mistake in delivery; it goes on with the chat's next turn"
+    NOT_DELIVERED = "not_delivered", logging.WARNING, "Telegram did not take a message; it is tried again"
+    CALL_REFUSED = "call_refused", logging.ERROR, "Telegram refuses a message for good; it is given up"
+    SMS_REFUSED = "sms_refused", logging.WARNING, "the SMS sender refuses an SMS for good"
+    SMS_UNCLEAR = "sms_unclear", logging.WARNING, "nobody knows whether an SMS left; it is not sent again"
+    TELEGRAM_SILENT = "telegram_silent", logging.WARNING, "Telegram did not answer, or asks to wait"
+    PROFILE_NOT_SET = "profile_not_set", logging.WARNING, "Telegram did not take the bot's commands or description"
+    PURGING_WAITS = "purging_waits", logging.ERROR, "what was kept long enough could not be deleted; tried again in an hour"
+    CLOCK_WENT_BACK = "clock_went_back", logging.WARNING, "the machine's clock was set back: the time that really passes is counted until it has caught up"
+    CLOCK_WAS_SET_BACK = "clock_was_set_back", logging.WARNING, "on start, the clock was behind the last turn: the codes under way are void"
+    # Of storage/codes.py, which does not know this list.
+    SMS_BUDGET_HIGH = "sms_budget_high", logging.WARNING, "so much of the day's SMS is spent (`SESAME_CODES_WARNING_PERCENT`)"
+    CODES_NOT_COMING_BACK = "codes_not_coming_back", logging.WARNING, "few of the last codes were typed: is somebody pumping SMS, or is the sender ill?"
+    COUNTRY_PAUSED = "country_paused", logging.WARNING, "hardly a code to this country was typed: none is sent there for a day"
+    TASK_FAILED = "task_failed", logging.ERROR, "our own mistake in the background"
+    # fmt: on
+
+
+class Facts(TypedDict, total=False):
+    """All that is ever said of an event; `FACTS` says what each means."""
+
+    turn: str
+    chat: str
+    input: str
+    before: str
+    after: str
+    outcome: str
+    cause: str
+    ms: int
+    kind: str
+    place: str
+    why: str
+    seconds: float
+    percent: int
+    area: str
+
+
+FACTS = {
+    "turn": "the turn, a random name",
+    "chat": "the conversation: a keyed pseudonym, another every day",
+    "input": "what kind of thing happened: `Said`, `Pressed`, `TimeCame`, …",
+    "before": "the state in which it was taken",
+    "after": "the state to which it led",
+    "outcome": "what became of it, as in `sesame_turns_total`",
+    "cause": "of a refusal: see [causes](causes.md)",
+    "ms": "milliseconds that the turn took",
+    "kind": "the kind of an error",
+    "place": "file and line of an error",
+    "why": "the fault of the database, in our own words",
+    "seconds": "after which it is tried again; or of which the clock went back",
+    "percent": "of the budget that is spent; of the codes that came back",
+    "area": "a country",
+}
+
+_about: ContextVar[Facts | None] = ContextVar("about", default=None)
+
+
+@contextmanager
+def about(**facts: Unpack[Facts]) -> Iterator[None]:
+    """Say these facts, and none from around, with every event inside and in tasks begun inside."""
+    before = _about.set(facts)
+    try:
+        yield
+    finally:
+        _about.reset(before)
+
+
+class Log:
+    """The log of one part of the program: `log(Event.TURN, ms=12)`."""
+
+    def __init__(self, part: str) -> None:
+        self._logger = logging.getLogger(f"sesame.{part}")
+
+    def __call__(self, event: Event, **facts: Unpack[Facts]) -> None:
+        """Log an event. A fact that is not in the list is dropped."""
+        said = {**(_about.get() or {}), **facts}
+        known = {name: _plain(said[name]) for name in FACTS if name in said}
+        text = " ".join([event, *(f"{name}={value}" for name, value in known.items())])
+        self._logger.log(event.level, text, extra={"sesame": {"event": event.value, **known}})
+
+
+def _plain(value: object) -> object:
+    """What is neither text nor a number shows its kind only: who knows what it would print."""
+    return value if isinstance(value, str | int | float) else type(value).__name__
+
+
+def place_of(error: BaseException) -> str:
+    """File and line where it was raised."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return "?"
+    return f"{trace.tb_frame.f_code.co_filename.rpartition('/')[2]}:{trace.tb_lineno}"
+
+
+class _JsonLines(logging.Formatter):
+    """One JSON object a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        line = {"at": at, "level": record.levelname.lower(), "from": record.name}
+        return json.dumps({**line, **record.__dict__["sesame"]}, ensure_ascii=False)
+
+
+def start_logging(level: str) -> None:
+    """Send our events, from this level, to standard error: readable where it is a terminal."""
+    handler = logging.StreamHandler()
+    handler.addFilter(lambda record: "sesame" in record.__dict__)  # made by a Log above
+    if sys.stderr.isatty():
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    else:
+        handler.setFormatter(_JsonLines())
+    ours = logging.getLogger("sesame")
+    ours.addHandler(handler)
+    ours.setLevel(level.upper())
+    ours.propagate = False
+    logging.getLogger().addHandler(logging.NullHandler())  # libraries: nowhere
