@@ -121,8 +121,8 @@ def check_password(text: str, avoid: Sequence[str] = (), minimum: int = MIN_LENG
 
 
 def looks_like_password(text: str) -> bool:
-    """Tell whether a message typed elsewhere may be a password: one word that meets all rules."""
-    return " " not in text.strip() and all(_meets(text, rule) for rule in Rule)
+    """Tell whether a message typed elsewhere may hold a password: a word that meets all rules."""
+    return any(all(_meets(word, rule) for rule in Rule) for word in text.split())
 
 
 def _meets(password: str, rule: Rule, minimum: int = MIN_LENGTH) -> bool:

@@ -199,3 +199,5 @@ async def test_a_password_typed_anywhere_leaves_the_chat(arrive: Arrive, state: 
     assert len(parent.parent.erased) == before + 1
     await parent.follows("Jean-Pierre")
     assert len(parent.parent.erased) == before + 1
+    await parent.follows(f"mon mot de passe est {PASSWORD} merci")
+    assert len(parent.parent.erased) == before + 2

@@ -132,7 +132,7 @@ FROZEN = """
 name_missing name_unlikely name_too_long
 phone_missing phone_too_short phone_too_long phone_landline phone_box phone_special phone_country
 phone_unknown contact_of_another contact_not_known
-code_length code_several code_is_password
+code_length code_several forwarded code_is_password
 password_rules password_too_long password_edge_space password_characters password_common
 password_personal
 date_unreadable date_incomplete date_impossible date_future date_age
