@@ -10,6 +10,7 @@ one to be killed in.
 import os
 import signal
 import sqlite3
+import time
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -40,6 +41,8 @@ CREATE TABLE crash (id INTEGER PRIMARY KEY);
 INSERT INTO crash SELECT id FROM guardians;
 """
 
+LINGER = 0.4  # seconds: more than a fetch waits for turns under way
+
 _known = database.migrations
 
 
@@ -61,6 +64,7 @@ class Countdown:
         if when == self.point.when and self.point.what in kinds:
             self.left -= 1
             if self.left == 0:
+                time.sleep(LINGER)  # the rest of the process goes on meanwhile
                 os.kill(os.getpid(), signal.SIGKILL)
 
     def around(self, function: Callable[..., Any], kind: str) -> Callable[..., Any]:

@@ -98,7 +98,7 @@ def _id_of(update: Update) -> str | None:
         read = read_update(telegram.Update.de_json(update.api(), None))
     except Exception:
         return None
-    return read and read.id
+    return read.id if read else None
 
 
 # ---- what is stored --------------------------------------------------------------------------
