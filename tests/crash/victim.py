@@ -23,7 +23,7 @@ from bot.__main__ import main
 from storage import accounts, database
 from tests.crash.points import Point
 
-KINDS = {
+STATEMENTS = {
     "COMMIT": "commit",
     "INSERT INTO updates": "take",
     "INSERT INTO outbox": "queue",
@@ -87,7 +87,10 @@ def arm(countdown: Countdown) -> None:
         """A connection that counts what it executes."""
 
         def execute(self, sql: str, *given: Any) -> sqlite3.Cursor:
-            kinds = ("statement", *(kind for start, kind in KINDS.items() if sql.startswith(start)))
+            kinds = (
+                "statement",
+                *(kind for start, kind in STATEMENTS.items() if sql.startswith(start)),
+            )
             countdown.passes("before", *kinds)
             cursor = super().execute(sql, *given)
             countdown.passes("after", *kinds)
