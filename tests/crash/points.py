@@ -32,12 +32,18 @@ CALLS = {
     "erase": "deleteMessage",
     "answer": "answerCallbackQuery",
 }
-_OFTEN = {"instant": 4, "send": 3, "commit": 3, "statement": 3, "mark": 2}
+_INSTANTS = 15
+KINDS = [("before", "migration"), ("after", "migration"), ("at any", "instant")] + [
+    (when, what)
+    for what in MOST
+    for when in ("before", "after")
+    if what not in ("migration", "instant")
+]
 
 
 @dataclass(frozen=True)
 class Point:
-    """Before or after the n-th time of something."""
+    """Before or after the n-th time of something; after n milliseconds for an instant."""
 
     when: str
     what: str
@@ -48,12 +54,16 @@ class Point:
 
 
 def schedule(seed: str, kills: int) -> list[Point]:
-    """The points of a run; the first lies in the migration, while there is one to be done."""
-    return [_point(Random(f"{seed} {number}"), first=number == 0) for number in range(kills)]
+    """The points of the universe "RUN/NUMBER".
 
-
-def _point(random: Random, first: bool) -> Point:
-    usual = [what for what in MOST if what != "migration"]
-    weights = [_OFTEN.get(what, 1) for what in usual]
-    what = "migration" if first else random.choices(usual, weights)[0]
-    return Point(random.choice(("before", "after")), what, random.randint(1, MOST[what]))
+    The first lies in the migration, while there is one to be done. Over the universes of a run all
+    other kinds have their turn, then some random instants, and so on.
+    """
+    run, _, number = seed.rpartition("/")
+    kinds = KINDS[2:]
+    Random(run).shuffle(kinds)
+    kinds += [("at any", "instant")] * _INSTANTS
+    begin = int(number) * (kills - 1)
+    drawn = [KINDS[int(number) % 2], *(kinds[(begin + n) % len(kinds)] for n in range(kills - 1))]
+    random = Random(seed)
+    return [Point(when, what, random.randint(1, MOST[what])) for when, what in drawn]

@@ -221,7 +221,7 @@ class Universe:
                 bot.kill()
             await bot.wait()
             assert bot.returncode == -signal.SIGKILL, self.log.read_text()[-2000:]
-            self.figures.kills["late instant" if missed else f"{point.when} {point.what}"] += 1
+            self.figures.kills["too late" if missed else f"{point.when} {point.what}"] += 1
 
     async def _is_alive(self, bot: asyncio.subprocess.Process) -> None:
         assert await self.server.until(lambda: self.alive or bot.returncode is not None, 30)

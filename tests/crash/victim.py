@@ -10,6 +10,7 @@ one to be killed in.
 import os
 import signal
 import sqlite3
+import time
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -22,7 +23,7 @@ from bot.__main__ import main
 from storage import accounts, database
 from tests.crash.points import Point
 
-KINDS = {
+STATEMENTS = {
     "COMMIT": "commit",
     "INSERT INTO updates": "take",
     "INSERT INTO outbox": "queue",
@@ -39,6 +40,8 @@ ALTER TABLE updates ADD COLUMN crash TEXT NOT NULL DEFAULT '';
 CREATE TABLE crash (id INTEGER PRIMARY KEY);
 INSERT INTO crash SELECT id FROM guardians;
 """
+
+LINGER = 0.4  # seconds: more than a fetch waits for turns under way
 
 _known = database.migrations
 
@@ -61,6 +64,7 @@ class Countdown:
         if when == self.point.when and self.point.what in kinds:
             self.left -= 1
             if self.left == 0:
+                time.sleep(LINGER)  # the rest of the process goes on meanwhile
                 os.kill(os.getpid(), signal.SIGKILL)
 
     def around(self, function: Callable[..., Any], kind: str) -> Callable[..., Any]:
@@ -83,7 +87,10 @@ def arm(countdown: Countdown) -> None:
         """A connection that counts what it executes."""
 
         def execute(self, sql: str, *given: Any) -> sqlite3.Cursor:
-            kinds = ("statement", *(kind for start, kind in KINDS.items() if sql.startswith(start)))
+            kinds = (
+                "statement",
+                *(kind for start, kind in STATEMENTS.items() if sql.startswith(start)),
+            )
             countdown.passes("before", *kinds)
             cursor = super().execute(sql, *given)
             countdown.passes("after", *kinds)

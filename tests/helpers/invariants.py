@@ -13,8 +13,10 @@ from datetime import timedelta
 from itertools import pairwise
 from typing import Any
 
+import telegram
+
 from bot.channel import Reply
-from bot.telegram.incoming import CHANNEL
+from bot.telegram.incoming import CHANNEL, read_update
 from flows.chat import Chat
 from flows.policy import DAY, DEFAULT, Policy, Windows
 from flows.questions.name import fold
@@ -26,7 +28,7 @@ from storage.database import Database, Work, every
 from storage.register import guardian_place, pupil_place
 from storage.vault import Vault, VaultError
 from tests.helpers.dialogue import pattern
-from tests.telegram.server import BotApi
+from tests.telegram.server import BotApi, Update
 
 Told = Mapping[Address, Sequence[Reply]]
 Broken = Iterator[str]
@@ -84,13 +86,19 @@ def _asked(buttons: Iterable[Any]) -> int:
 
 
 def done_at(server: BotApi) -> set[str]:
-    """The updates that the bot acknowledged, of the kinds that a conversation takes."""
+    """The updates that the bot acknowledged, of those that a conversation hears."""
     waiting = {update.id for update in server.pending}
-    return {
-        f"{CHANNEL}:{update.id}"
-        for update in server._history.values()
-        if update.id not in waiting and update.kind != "my_chat_member"
-    }
+    done = (update for update in server._history.values() if update.id not in waiting)
+    return {id for id in map(_id_of, done) if id}
+
+
+def _id_of(update: Update) -> str | None:
+    """Its id, where a conversation hears it; what cannot be read is done without."""
+    try:
+        read = read_update(telegram.Update.de_json(update.api(), None))
+    except Exception:
+        return None
+    return read.id if read else None
 
 
 # ---- what is stored --------------------------------------------------------------------------

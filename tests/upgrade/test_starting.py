@@ -20,7 +20,7 @@ from storage.database import StorageError, every, migrations, open_database, run
 MORE = """
 ALTER TABLE updates ADD COLUMN note TEXT NOT NULL DEFAULT '';
 CREATE TABLE later (id INTEGER PRIMARY KEY);
-INSERT INTO later SELECT at FROM updates;
+INSERT INTO later SELECT DISTINCT at FROM updates;
 """
 PRESENT = migrations()[-1][0]
 KILLED = "killed by SIGKILL"

@@ -1,0 +1,204 @@
+"""Databases of every earlier schema, with a conversation in every state: each goes on from there.
+
+A file of `tests/upgrade` is one schema's (`freeze.py`). The conversations of all of them must go on
+with today's code, whatever was migrated meanwhile.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from flows.table import ASKING, S
+from storage import accounts, database
+from storage.backups import backups_of
+from storage.database import every, moment
+from storage.outbox import ERASE, REPLY, SMS
+from tests.helpers.clock import Clock
+from tests.helpers.dialogue import PASSWORD, Dialogue
+from tests.helpers.invariants import check
+from tests.helpers.parent import CoreBot, CoreParent, Phone, test_settings
+from tests.upgrade import freeze
+from tests.upgrade.freeze import CODE, theirs
+from tests.upgrade.test_starting import MORE
+
+FROZEN = sorted(freeze.FOLDER.glob("[0-9]*.sql"))
+
+RECAP = ("[activate_now]",)
+BIRTHDATE = ("14/03/2014", *RECAP)
+CHILD = ("[yes]", *BIRTHDATE)
+CHOOSE = (PASSWORD, PASSWORD, *CHILD)
+CODE_COMES = (CODE, *CHOOSE)
+CHECK = ("[yes]", *CODE_COMES)
+PHONE = ("06 12 34 56 78", *CHECK)
+FIRST = ("Marie", *PHONE)
+LAST = ("Dupont", *FIRST)
+MENU = ("[activate]", *LAST)
+PROFILE = ("[parent]", *MENU)
+
+TO_DONE: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("start", "stopped", "expired", "profile", "pupil"), PROFILE),
+    **dict.fromkeys(("menu", "has_account"), MENU),
+    **dict.fromkeys(("phone", "english"), PHONE),
+    **dict.fromkeys(("code", "no_sms", "not_sent", "unclear"), CODE_COMES),
+    **dict.fromkeys(("password_again", "not_erased"), CHOOSE[1:]),
+    **dict.fromkeys(("birthdate", "missed"), BIRTHDATE),
+    **dict.fromkeys(("recap", "interrupted"), RECAP),
+    "language": ("[fr]", *PROFILE),
+    "last_name": LAST,
+    "split_name": ("[yes]", *PHONE),
+    "first_name": FIRST,
+    "same_name": ("[no]", *FIRST),
+    "which_phone": ("[first_number]", *CHECK),
+    "ask_school": ("[other_number]", *PHONE),
+    "check": CHECK,
+    "password": CHOOSE,
+    "child": CHILD,
+    "not_mine": ("[no]", *CHILD),
+    "birthdate_check": ("[yes]", *RECAP),
+    "correct": ("[back]", *RECAP),
+    "done": ("[text_me]", "[services]"),
+}
+"""How each place gets its account."""
+
+ELSEWHERE: dict[str, tuple[tuple[str, ...], S]] = {
+    "already": (("[services]",), S.ALREADY),
+    **dict.fromkeys(("not_legal", "no_child", "refused"), (("[restart]",), S.PROFILE)),
+    "locked": (("(wait 16m)", "bonjour"), S.CHECK),  # the last: time passes for all of them
+}
+"""How the others go on, and to where."""
+
+
+@pytest.fixture(autouse=True)
+def quick_hash(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(accounts, "_MEMORY_KIB", 8)
+
+
+@pytest.fixture(params=["today's", "one more"])
+def schema(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Today's schema, and one that is to come: what is frozen today will go through the same."""
+    known = database.migrations()
+    if request.param == "one more":
+        more = [*known, (known[-1][0] + 1, MORE)]
+        monkeypatch.setattr(database, "migrations", lambda: more)
+    return str(request.param)
+
+
+@asynccontextmanager
+async def opened(frozen: Path, path: Path) -> AsyncIterator[CoreBot]:
+    """Today's bot on a frozen database, at the moment when it was frozen, with all the parents."""
+    freeze.load(frozen, path)
+    bot = CoreBot(test_settings(path), Clock(), Phone(), lambda: CODE)
+    for place in [*TO_DONE, *ELSEWHERE]:
+        CoreParent(bot, place, "fr")
+    async with database.open_database(path) as raw:
+        [(last,)] = await raw.run(every("SELECT max(updated_at) FROM chats"))
+    bot.clock.now = moment(last)
+    await bot.opens()
+    try:
+        await bot.service.delivery.settle()
+        yield bot
+    finally:
+        await bot.closes()
+
+
+async def state_of(parent: CoreParent) -> S:
+    doors = parent.service.doors
+    chat = await doors.database.run(
+        doors.conversations.load(doors.conversations.key(parent.address))
+    )
+    assert chat is not None, f"no conversation at {parent.address.place}"
+    return chat.state
+
+
+def test_there_is_a_place_for_every_state() -> None:
+    """What is frozen now: every state at which a conversation can stand."""
+    places = {*freeze.PLACES, "expired", "start"}
+    assert places == {*TO_DONE, *ELSEWHERE}
+    assert {state.value for state in (*ASKING, S.START, S.STOPPED, S.EXPIRED, S.LOCKED)} <= places
+
+
+@pytest.mark.parametrize("frozen", FROZEN, ids=lambda frozen: frozen.stem)
+@pytest.mark.usefixtures("schema")
+async def test_every_conversation_goes_on(frozen: Path, tmp_path: Path) -> None:
+    path = tmp_path / "sesame.sqlite3"
+    async with opened(frozen, path) as bot:
+        await check(bot.service.doors.database, bot.service.doors.conversations._vault)
+        for place in [*TO_DONE, *ELSEWHERE]:
+            parent = bot.parents[place]
+            lines, end = ELSEWHERE.get(place, (TO_DONE.get(place, ()), S.DONE))
+            try:
+                await goes_on(parent, *(theirs(place, line) for line in lines))
+                assert await state_of(parent) is end
+            except Exception as error:
+                raise AssertionError(f"{frozen.name}: the conversation at {place!r}") from error
+        doors = bot.service.doors
+        await check(doors.database, doors.conversations._vault)
+        rows = await doors.database.run(
+            every("SELECT count(*) FROM outbox WHERE status IN ('waiting', 'sending')")
+        )
+        assert rows == [(0,)]
+        [(accounts_opened,)] = await doors.database.run(every("SELECT count(*) FROM accounts"))
+        assert accounts_opened == len(TO_DONE) + 1  # ALREADY has one too
+
+
+async def goes_on(parent: CoreParent, *lines: str) -> None:
+    """The same question first, then the rest of the way; every line gets an answer."""
+    place, state = parent.address.place, await state_of(parent)
+    dialogue = Dialogue(parent, "en" if place == "english" else "fr")
+    await parent.returns()
+    if state in ASKING:
+        dialogue.hears("welcome_back")
+        dialogue.is_asked(state)
+    for line in lines:
+        await dialogue.does(line)
+        assert dialogue.reads or line.startswith("(wait"), line
+
+
+@pytest.mark.parametrize("frozen", FROZEN, ids=lambda frozen: frozen.stem)
+@pytest.mark.usefixtures("schema")
+async def test_what_was_on_its_way_arrives(frozen: Path, tmp_path: Path) -> None:
+    """A reply, an SMS and a deletion; an SMS that may have left does not leave again."""
+    async with opened(frozen, tmp_path / "sesame.sqlite3") as bot:
+        for place in ("not_sent", "unclear"):
+            Dialogue(bot.parents[place], "fr").is_asked(S.CODE)
+        Dialogue(bot.parents["not_erased"], "fr").is_asked(S.PASSWORD_AGAIN)
+        assert bot.parents["not_erased"].erased == ["99"]
+        [(to, text)] = bot.sms.received
+        assert to == f"+33{freeze.mobile('not_sent')[1:]}"
+        assert text.startswith(CODE)
+        rows = await bot.service.doors.database.run(
+            every("SELECT DISTINCT kind, status FROM outbox WHERE status <> 'sent'")
+        )
+        assert rows == [(SMS, "failed")]
+
+
+@pytest.mark.parametrize("frozen", FROZEN, ids=lambda frozen: frozen.stem)
+async def test_a_backup_is_made_where_something_is_migrated(
+    frozen: Path, tmp_path: Path, schema: str
+) -> None:
+    path = tmp_path / "sesame.sqlite3"
+    old = int(frozen.stem)
+    async with opened(frozen, path):
+        pass
+    names = [backup.name for backup in backups_of(path)]
+    if old == database.migrations()[-1][0]:
+        assert names == []
+    else:
+        assert [name.split(".")[2] for name in names] == [f"schema-{old}"]
+    assert schema == "today's" or names
+
+
+async def test_the_present_schema_is_frozen(tmp_path: Path) -> None:
+    """Whoever adds a migration freezes what it makes: `python -m tests.upgrade.freeze`."""
+    newest = database.migrations()[-1][0]
+    assert [int(frozen.stem) for frozen in FROZEN] == list(range(1, newest + 1))
+    path, fresh = tmp_path / "frozen.sqlite3", tmp_path / "fresh.sqlite3"
+    freeze.load(FROZEN[-1], path)
+    schema = "SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY name"
+    async with database.open_database(path) as one, database.open_database(fresh) as other:
+        assert await one.run(every(schema)) == await other.run(every(schema))
+        for kind in (REPLY, ERASE, SMS):
+            waits = every("SELECT 1 FROM outbox WHERE kind = ? AND status = 'waiting'", kind)
+            assert await one.run(waits), kind
