@@ -45,6 +45,8 @@ class Event(StrEnum):
     SMS_UNCLEAR = "sms_unclear", logging.WARNING, "nobody knows whether an SMS left; it is not sent again"
     TELEGRAM_SILENT = "telegram_silent", logging.WARNING, "Telegram did not answer, or asks to wait"
     PROFILE_NOT_SET = "profile_not_set", logging.WARNING, "Telegram did not take the bot's commands or description"
+    COUNTS_MISSING = "counts_missing", logging.WARNING, "the database did not say what `/metrics` asks; the rest is told"
+    PAGE_FAILED = "page_failed", logging.ERROR, "our own mistake in answering over HTTP"
     TASK_FAILED = "task_failed", logging.ERROR, "our own mistake in the background"
     # fmt: on
 

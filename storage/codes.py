@@ -26,7 +26,7 @@ from flows.policy import DAY, Policy
 from flows.questions.name import fold
 from flows.secret import Secret
 from storage.database import Work, every, moment, one, run, stamp
-from storage.tallies import count, open_again, open_for_another
+from storage.tallies import count, open_again, open_for_another, tally
 from storage.vault import Vault
 
 Requested = CodeOnItsWay | CodeTooSoon | CodeBudgetSpent
@@ -131,6 +131,11 @@ class Codes:
         )
         assert row is not None  # noqa: S101 - counts always have a row
         return (*self._policy.codes_in_all, (DAY, max(200, row[0] // 10)))
+
+    def budget_used(self, now: datetime) -> Work[float]:
+        """The share of the day's budget of the whole service that is spent, 0 to 1."""
+        length, limit = (yield from self._in_all())[-1]
+        return (yield from tally("sms", ALL, now - length)) / limit
 
     def check(self, chat: bytes, phone: str, code: Secret, now: datetime) -> Work[Checked]:
         """Judge a code that the parent typed."""
