@@ -38,6 +38,7 @@ class Service:
     engine: Engine
     delivery: Delivery
     doors: Doors
+    now: Callable[[], datetime]
 
     async def take(self, update: Update) -> None:
         """One turn, and all that it sends."""
@@ -89,7 +90,7 @@ async def run_service(
             observe,
         )
         try:
-            yield Service(engine, delivery, doors)
+            yield Service(engine, delivery, doors, clock)
         finally:
             await delivery.close()
 

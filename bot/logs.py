@@ -52,6 +52,8 @@ class Event(StrEnum):
     SMS_BUDGET_HIGH = "sms_budget_high", logging.WARNING, "so much of the day's SMS is spent (`SESAME_CODES_WARNING_PERCENT`)"
     CODES_NOT_COMING_BACK = "codes_not_coming_back", logging.WARNING, "few of the last codes were typed: is somebody pumping SMS, or is the sender ill?"
     COUNTRY_PAUSED = "country_paused", logging.WARNING, "hardly a code to this country was typed: none is sent there for a day"
+    COUNTS_MISSING = "counts_missing", logging.WARNING, "the database did not say what `/metrics` asks; the rest is told"
+    PAGE_FAILED = "page_failed", logging.ERROR, "our own mistake in answering over HTTP"
     TASK_FAILED = "task_failed", logging.ERROR, "our own mistake in the background"
     # fmt: on
 

@@ -5,13 +5,14 @@ import signal
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bot.app import open_storage, run_service, sms_sender
 from bot.clock import SteadyClock
 from bot.engine import Engine
 from bot.logs import Event, Log, place_of
 from bot.operators import purge_backups
+from bot.seen import nobody
 from bot.settings import BadSetting, Settings
 from bot.sms import SmsSender
 from bot.telegram.client import open_bot
@@ -25,6 +26,9 @@ from storage.holding import hold
 from storage.retention import purge
 from storage.stamps import mend_future
 from storage.vault import Vault
+
+if TYPE_CHECKING:
+    from bot.web import Watch
 
 log = Log("serve")
 
@@ -67,22 +71,30 @@ async def _run(settings: Settings, token: str, sms: SmsSender) -> None:
 async def _answer(settings: Settings, token: str, sms: SmsSender) -> None:
     async with (
         open_storage(settings) as (database, vault),
+        _watching(settings) as watch,  # it answers while Telegram is waited for
         open_bot(token, settings.telegram_api_url) as bot,
     ):
         channels = {CHANNEL: TelegramChannel(bot)}
         clock = SteadyClock()
         if await database.run(mend_future(clock())):
             log(Event.CLOCK_WAS_SET_BACK)
-        async with run_service(settings, database, vault, channels, sms, clock) as service:
+        observe = watch.metrics.observe if watch else nobody
+        async with run_service(
+            settings, database, vault, channels, sms, clock, observe=observe
+        ) as service:
             await service.delivery.resume()
             print(f"https://t.me/{bot.username} is answering. Ctrl-C stops it.", flush=True)
             async with _beside(
-                _wake(service.engine),
-                _purge(settings, database, vault, clock),
-                introduce(bot),
-            ):
+                waking=_wake(service.engine),
+                purging=_purge(settings, database, vault, clock),
+                introducing=introduce(bot),
+            ) as tasks:
+                polling = Polling(bot, service.engine.take)
+                if watch:  # polling is no loop of these: when it ends, all ends
+                    watch.service, watch.answered_at = service, lambda: polling.answered_at
+                    watch.loops = {name: tasks[name] for name in ("waking", "purging")}
                 try:
-                    await Polling(bot, service.engine.take).run()
+                    await polling.run()
                 finally:
                     with suppress(TimeoutError):
                         async with asyncio.timeout(LAST_SENDINGS):
@@ -99,15 +111,30 @@ def _background(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> No
 
 
 @asynccontextmanager
-async def _beside(*works: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+async def _watching(settings: Settings) -> AsyncIterator["Watch | None"]:
+    """Answer over HTTP meanwhile, where SESAME_LISTEN says so."""
+    if settings.listen is None:
+        yield None
+        return
+    from bot.web import Watch, application, listening  # noqa: PLC0415 - a quarter of a second
+
+    watch = Watch(str(settings.database_path))
+    async with listening(settings.listen, application(watch)):
+        yield watch
+
+
+@asynccontextmanager
+async def _beside(
+    **works: Coroutine[Any, Any, None],
+) -> AsyncIterator[dict[str, asyncio.Task[None]]]:
     """Do other work meanwhile, and stop it at the end."""
-    tasks = [asyncio.create_task(work) for work in works]
+    tasks = {name: asyncio.create_task(work, name=name) for name, work in works.items()}
     try:
-        yield
+        yield tasks
     finally:
-        for task in tasks:
+        for task in tasks.values():
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*tasks.values(), return_exceptions=True)
 
 
 async def _wake(engine: Engine) -> None:

@@ -84,6 +84,14 @@ def read_desks(text: object) -> tuple[Address, ...]:
     return tuple(Address(*chat.groups()) for chat in found if chat)
 
 
+def read_address(text: str) -> tuple[str, int]:
+    """Host and port: "127.0.0.1:8080", "[::1]:8080"."""
+    found = re.fullmatch(r"(?:\[([0-9a-fA-F:.]+)\]|([A-Za-z0-9.-]+)):([0-9]{1,5})", text.strip())
+    if not found or not 1 <= int(found[3]) <= 65535:
+        raise ValueError("an address is written 127.0.0.1:8080 or [::1]:8080")
+    return found[1] or found[2], int(found[3])
+
+
 def _own_reader(value: object, handler: ValidatorFunctionWrapHandler) -> object:
     """What our reader made is what it should be; pydantic has nothing to add."""
     del handler
@@ -147,6 +155,11 @@ class Settings(BaseSettings):
         None,
         description="where codes are sent: `console:` or `file:PATH` (a JSON object a line); "
         "`chat` uses `console:`, `serve` insists on a choice",
+    )
+    listen: str | None = Field(
+        None,
+        description="`HOST:PORT` on which `serve` answers `/health`, `/ready` and `/metrics`; not "
+        "for the open internet; by default nowhere",
     )
     contact: str = Field(
         "", description="whom parents are told to ask for help; by default the school's office"
@@ -268,6 +281,13 @@ class Settings(BaseSettings):
     keep_backups: Duration = Field(
         KEPT.keep_backups, description="copies made before the database's form changes"
     )
+
+    @field_validator("listen")
+    @classmethod
+    def _an_address(cls, listen: str | None) -> str | None:
+        if listen is not None:
+            read_address(listen)
+        return listen
 
     @field_validator("timezone")
     @classmethod

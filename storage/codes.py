@@ -239,6 +239,11 @@ class Codes:
         policy = self._policy
         return max(policy.codes_per_day, int(row[0]) * policy.codes_per_day_percent // 100)
 
+    def budget_used(self, now: datetime) -> Work[float]:
+        """The share of the day's budget of the whole service that is spent, 0 to 1."""
+        length, limit = (yield from self._in_all())[-1]
+        return (yield from tally("sms", ALL, now - length)) / limit
+
     def check(self, chat: bytes, phone: str, code: Secret, now: datetime) -> Work[Checked]:
         """Judge a code that the parent typed."""
         row = yield from one(

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from flows.chat import Chat
+from flows.table import S
 from storage.database import Work, every, one, run, stamp
 from storage.vault import Vault, keep_up
 
@@ -83,6 +84,15 @@ class Conversations:
     def let_sleep(self, chat: bytes) -> Work[None]:
         """Do not wake this conversation until its parent comes back."""
         yield from run("UPDATE chats SET wake_at = NULL WHERE chat = ?", chat)
+
+    def locked(self, now: datetime) -> Work[int]:
+        """How many are in a pause that is not over."""
+        rows = yield from every("SELECT chat FROM chats WHERE state = ?", S.LOCKED.value)
+        pauses = 0
+        for (chat,) in rows:
+            record = yield from self.load(chat)
+            pauses += bool(record and record.locked_until and record.locked_until > now)
+        return pauses
 
     def by_state(self) -> Work[dict[str, int]]:
         """How many conversations stand in each state."""

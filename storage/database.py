@@ -85,6 +85,7 @@ class Database:
 
     def __init__(self, connection: aiosqlite.Connection) -> None:
         self._connection = connection
+        self.failures = 0  # how often work was not done for the database's fault
 
     async def run(self, work: Work[T]) -> T:
         """Do the work in one transaction: all of it, or nothing when it raises."""
@@ -111,7 +112,11 @@ class Database:
         # aiosqlite has no public call that hands a whole function to its thread; this one is what
         # all of its public calls are made of.
         execute = cast("Callable[..., Awaitable[T]]", self._connection._execute)
-        return await execute(job, self._connection._conn)
+        try:
+            return await execute(job, self._connection._conn)
+        except StorageError:
+            self.failures += 1
+            raise
 
 
 def _transaction(
@@ -208,6 +213,31 @@ async def connect(path: str | Path) -> Database:
             raise StorageError(f"{path} belongs to another user: {error.strerror}.") from error
         raise
     return database
+
+
+@asynccontextmanager
+async def visit(path: str | Path) -> AsyncIterator[Database]:
+    """Open one more connection to a database that is in use, to see how it is.
+
+    It makes and changes nothing, and waits no longer than a second for others. Raises StorageError.
+    """
+    url = f"{Path(path).absolute().as_uri()}?mode=rw"
+    connection = aiosqlite.connect(url, uri=True, isolation_level=None, timeout=1)
+    try:
+        await connection
+    except sqlite3.Error as error:
+        connection._thread.join()  # as in `connect`
+        raise _named(error) from error
+    try:
+        yield Database(connection)
+    finally:
+        await connection.close()
+
+
+def is_current() -> Work[bool]:
+    """Whether the schema is this version's."""
+    row = yield from one("PRAGMA user_version")
+    return row is not None and row[0] == migrations()[-1][0]
 
 
 def make_folder(folder: Path) -> None:

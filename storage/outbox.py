@@ -24,6 +24,15 @@ class Parcel:
     expires_at: datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What waits to be sent."""
+
+    waiting: int  # parcels
+    age: float  # seconds, of the oldest
+    overdue: float  # seconds that have passed since the first of them was due; 0 for none
+
+
 class Outbox:
     """Parcels of all conversations, in order within each."""
 
@@ -102,6 +111,17 @@ class Outbox:
             "UPDATE outbox SET status = 'failed', body = NULL WHERE status = 'sending' RETURNING id"
         )
         return len(rows)
+
+    def backlog(self, now: datetime) -> Work[Backlog]:
+        """How much waits, and for how long."""
+        row = yield from one(
+            "SELECT count(*), min(created_at), min(due_at) FROM outbox WHERE status = 'waiting'"
+        )
+        assert row is not None  # noqa: S101 - an aggregate always has a row
+        waiting, oldest, due = row
+        if not waiting:
+            return Backlog(0, 0, 0)
+        return Backlog(waiting, max(stamp(now) - oldest, 0), max(stamp(now) - due, 0))
 
     def by_status(self) -> Work[dict[str, dict[str, int]]]:
         """Counts for each kind and status."""

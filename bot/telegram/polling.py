@@ -9,6 +9,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from time import monotonic
 from typing import Any
 from urllib.parse import urlencode
 from weakref import WeakValueDictionary
@@ -44,11 +45,13 @@ class Polling:
         self._answers: set[asyncio.Task[None]] = set()
         self._locks: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
         self._stopping = asyncio.Event()
+        self.answered_at: float | None = None  # when Telegram last answered (time.monotonic)
 
     async def run(self) -> None:
         """Go on until cancelled, then finish the turns under way. Raises InvalidToken."""
         try:
             await until_it_works(self._bot.delete_webhook)  # or fetching is refused
+            self.answered_at = monotonic()
             while True:
                 for number, raw in await until_it_works(self._fetch):
                     if number not in self._turns:
@@ -78,7 +81,9 @@ class Polling:
         url = f"{self._bot.base_url}/getUpdates?{urlencode(query)}"
         payload = await self._bot.request.retrieve(url, read_timeout=HOLD + 10)
         try:
-            return [(int(raw["update_id"]), raw) for raw in json.loads(payload)["result"]]
+            answer = json.loads(payload)["result"]
+            self.answered_at = monotonic()
+            return [(int(raw["update_id"]), raw) for raw in answer]
         except (ValueError, TypeError, KeyError, OverflowError):
             raise NetworkError("the answer is not readable") from None
 

@@ -241,6 +241,7 @@ WRONG = [
     *[("conversion_pause_percent", "31")],
     *[("old_code_pardons", value) for value in ("-77", "11", "zebra")],
     *[("code_validity", value) for value in ("299s", "31m", "0s")],
+    *[("listen", value) for value in ("zebra", "zebra:0", ":8080", "::1:8080", "zebra:65536")],
     *[("log_level", value) for value in ("zebra", "DEBUG", "0")],
     *[("timezone", value) for value in ("Mars/Zebra", "../zebra", "/etc/zebra", "Europe")],
     *[("children_policy", "zebra"), ("trust_shared_contact", "zebra")],
