@@ -76,8 +76,8 @@ class Pump:
     async def asks(self, chat: str, phone: str, now: datetime) -> None:
         """Ask for a code; what is really sent is noted."""
         work = self.codes.request(chat.encode(), phone, "Dupont", "Marie", True, now)
-        _, secret = await self.database.run(work)
-        if secret:
+        _, _, sends = await self.database.run(work)
+        if sends:
             self.sent.append((now, chat, phone))
 
     def most(self, length: timedelta, of: str = "all") -> int:
