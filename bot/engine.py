@@ -267,10 +267,10 @@ class Engine:
     def _request_code(self, turn: _Turn, wanted: o.RequestCode) -> Work[i.FromWorld]:
         doors, now = self._doors, turn.now
         known = yield from doors.register.knows(wanted.phone)
-        answer, code = yield from doors.codes.request(
+        answer, code, sends = yield from doors.codes.request(
             turn.key, wanted.phone, wanted.last, wanted.first, known, now
         )
-        if code is not None and isinstance(answer, i.CodeOnItsWay):
+        if code is not None and sends and isinstance(answer, i.CodeOnItsWay):
             body = {"to": wanted.phone, "text": self._sms(turn, code)}
             yield from doors.outbox.add(turn.key, SMS, body, now, answer.expires_at)
         turn.code_kept = code is None and isinstance(answer, i.CodeOnItsWay)

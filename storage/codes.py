@@ -89,15 +89,15 @@ class Codes:
 
     def request(
         self, chat: bytes, phone: str, last: str, first: str, known: bool, now: datetime
-    ) -> Work[tuple[Requested, Secret | None]]:
-        """Make a code if every limit allows it. The secret is there only if it is to be sent."""
+    ) -> Work[tuple[Requested, Secret | None, bool]]:
+        """Make a code if every limit allows it: the answer, the code, whether its SMS may leave."""
         wait = yield from self._wait(chat, phone, now)
         if wait is not None:
-            return wait, None
+            return wait, None, False
         day = yield from self._of_a_day()
         until = yield from self._budget(chat, phone, last, first, day, now)
         if until is not None:
-            return CodeBudgetSpent(until), None
+            return CodeBudgetSpent(until), None, False
         may_send = yield from self._may_send(phone, now)
         sends = known and may_send
         yield from self._count(chat, phone, last, first, sends, now)
@@ -122,7 +122,7 @@ class Codes:
             stamp(expires),
             area(phone),
         )
-        return CodeOnItsWay(now, expires), Secret(code) if sends else None
+        return CodeOnItsWay(now, expires), Secret(code), sends
 
     def _wait(self, chat: bytes, phone: str, now: datetime) -> Work[Requested | None]:
         """Growing waits between the codes of one chat for one number, and an end to them."""

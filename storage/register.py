@@ -47,7 +47,12 @@ class Register:
 
     def knows(self, phone: str) -> Work[bool]:
         """Whether any guardian has this number."""
-        return bool((yield from self._guardians_of(phone)))
+        row = yield from one(  # opens no record: as much work for a number that nobody has
+            "SELECT count(*) FROM guardian_phones JOIN guardians"
+            " ON guardians.id = guardian_phones.guardian WHERE phone_key = ? AND gone_at IS NULL",
+            self._vault.key("phone", phone),
+        )
+        return bool(row and row[0])
 
     def _guardians_of(self, phone: str) -> Work[list[Person]]:
         rows = yield from every(

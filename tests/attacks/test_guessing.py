@@ -47,8 +47,8 @@ class Attacker:
     async def asks(self, chat: str, phone: str, now: datetime) -> bool:
         """Ask for a code; whether one is on its way."""
         work = self.codes.request(chat.encode(), phone, "Dupont", "Marie", True, now)
-        answer, secret = await self.database.run(work)
-        if secret:
+        answer, _, sends = await self.database.run(work)
+        if sends:
             self.sent.append(now)
         return isinstance(answer, CodeOnItsWay)
 

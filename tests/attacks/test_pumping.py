@@ -76,8 +76,8 @@ class Pump:
     async def asks(self, chat: str, phone: str, now: datetime) -> None:
         """Ask for a code; what is really sent is noted."""
         work = self.codes.request(chat.encode(), phone, "Dupont", "Marie", True, now)
-        _, secret = await self.database.run(work)
-        if secret:
+        _, _, sends = await self.database.run(work)
+        if sends:
             self.sent.append((now, chat, phone))
 
     def most(self, length: timedelta, of: str = "all") -> int:
@@ -102,9 +102,7 @@ def _hammering(moments: int) -> Iterator[datetime]:
         yield NOW + HOUR / 2 + turn * (DAY - HOUR / 2 - SECOND) / moments
 
 
-@pytest.mark.parametrize(
-    "moments", [2_000, pytest.param(1_000_000 - 2_250, marks=pytest.mark.long)], ids=str
-)
+@pytest.mark.parametrize("moments", [2_000, pytest.param(200_000, marks=pytest.mark.long)], ids=str)
 async def test_a_thousand_chats_and_a_thousand_numbers_for_a_day(
     tmp_path: Path, moments: int, caplog: pytest.LogCaptureFixture
 ) -> None:

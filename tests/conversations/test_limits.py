@@ -101,14 +101,15 @@ class World:
 
     async def is_sent_a_code(self, varies: str, number: int, now: datetime) -> bool:
         """Somebody asks for a code, and is told that it comes; whether it does."""
-        answer, secret = await self.requests(varies, number, now)
+        answer, secret, sends = await self.requests(varies, number, now)
         assert isinstance(answer, CodeOnItsWay), answer
-        return secret is not None
+        assert secret is not None
+        return sends
 
     async def requests(
         self, varies: str, number: int, now: datetime, *, known: bool = True
-    ) -> tuple[object, Secret | None]:
-        """Somebody asks for a code: the answer, and what is to be sent."""
+    ) -> tuple[object, Secret | None, bool]:
+        """Somebody asks for a code: the answer, the code, and whether it is sent."""
         chat, phone, first = asker(varies, number)
         work = self.codes.request(chat, phone, "Dupont", first, known, now)
         return await self.database.run(work)
