@@ -241,8 +241,7 @@ class Codes:
 
     def budget_used(self, now: datetime) -> Work[float]:
         """The share of the day's budget of the whole service that is spent, 0 to 1."""
-        length, limit = (yield from self._in_all())[-1]
-        return (yield from tally("sms", ALL, now - length)) / limit
+        return (yield from tally("sms", ALL, now - DAY)) / (yield from self._of_a_day())
 
     def check(self, chat: bytes, phone: str, code: Secret, now: datetime) -> Work[Checked]:
         """Judge a code that the parent typed."""
