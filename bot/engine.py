@@ -10,7 +10,7 @@ the password was written meanwhile, and the update is not acknowledged yet, so n
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -97,15 +97,20 @@ class Engine:
         clock: Callable[[], datetime],
         sent: Callable[[bytes], None],
         executor: Executor,
+        channels: Container[str],
         trust_shared_contact: bool = True,
     ) -> None:
-        """`sent(chat)` is called after a commit that left something to send."""
+        """`sent(chat)` is called after a commit that left something to send.
+
+        `channels` are this process's own: another one wakes the conversations of others.
+        """
         self._doors = doors
         self._policy = policy
         self._renderer = renderer
         self._clock = clock
         self._sent = sent
         self._executor = executor
+        self._channels = channels
         self._trust_shared_contact = trust_shared_contact
         self._locks: WeakValueDictionary[bytes, asyncio.Lock] = WeakValueDictionary()
 
@@ -129,8 +134,9 @@ class Engine:
         self._sent(key)
 
     async def wake(self) -> None:
-        """Tell every conversation whose moment has come."""
-        due = await self._doors.database.run(self._doors.conversations.to_wake(self._clock()))
+        """Tell every conversation of our channels whose moment has come."""
+        to_wake = self._doors.conversations.to_wake(self._clock(), self._channels)
+        due = await self._doors.database.run(to_wake)
         for address in due:
             await self.take(Update(address, i.TimeCame()))
 
@@ -191,6 +197,7 @@ class Engine:
                 yield from doors.outbox.add(key, ERASE, {"message": message}, now)
             case o.CancelCode():
                 yield from doors.codes.cancel(key)
+                yield from doors.outbox.drop_codes(key)
             case o.TellSchool():
                 yield from doors.accounts.tell_school(output, now)
             case o.TextIdentifier(phone, identifier):
@@ -229,7 +236,10 @@ class Engine:
             turn.key, wanted.phone, wanted.last, wanted.first, known, now
         )
         if code is not None and isinstance(answer, i.CodeOnItsWay):
-            body = {"to": wanted.phone, "text": self._sms(turn, code)}
+            # A number that the register does not know takes the same steps to the end; its SMS
+            # is for nobody, and never handed to the sender (I8, I10).
+            body = {"to": wanted.phone if known else "", "text": self._sms(turn, code)}
+            yield from doors.outbox.drop_codes(turn.key)
             yield from doors.outbox.add(turn.key, SMS, body, now, answer.expires_at)
         return answer
 

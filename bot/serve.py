@@ -7,8 +7,7 @@ from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
-from bot.app import open_storage, run_service, sms_sender
-from bot.engine import Engine
+from bot.app import Service, open_storage, run_service, sms_sender
 from bot.settings import BadSetting, Settings
 from bot.sms import SmsSender
 from bot.telegram.client import open_bot
@@ -58,7 +57,7 @@ async def _run(settings: Settings, token: str, sms: SmsSender) -> None:
         async with run_service(settings, database, vault, channels, sms) as service:
             await service.delivery.resume()
             print(f"https://t.me/{bot.username} is answering. Ctrl-C stops it.", flush=True)
-            async with _beside(_wake(service.engine), introduce(bot)):
+            async with _beside(_wake(service), introduce(bot)):
                 try:
                     await Polling(bot, service.engine.take).run()
                 finally:
@@ -79,15 +78,16 @@ async def _beside(*works: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _wake(engine: Engine) -> None:
-    """Wake the conversations whose moment has come, for ever."""
+async def _wake(service: Service) -> None:
+    """Wake the conversations whose moment has come, and send what nobody here put in, for ever."""
     while True:
-        try:
-            await engine.wake()
-        except StorageError as error:
-            log.error("waking waits: %s", error)
-        except Exception as error:
-            log.error("waking waits: %s", type(error).__name__)
+        for look in (service.engine.wake, service.delivery.look):
+            try:
+                await look()
+            except StorageError as error:
+                log.error("waking waits: %s", error)
+            except Exception as error:
+                log.error("waking waits: %s", type(error).__name__)
         await asyncio.sleep(WAKE_EVERY)
 
 

@@ -50,7 +50,7 @@ class Codes:
     def request(
         self, chat: bytes, phone: str, last: str, first: str, known: bool, now: datetime
     ) -> Work[tuple[Requested, Secret | None]]:
-        """Make a code if every limit allows it. The secret is there only if it is to be sent."""
+        """Make a code if every limit allows it; its secret, also where it will never be right."""
         wait = yield from self._wait(chat, phone, now)
         if wait is not None:
             return wait, None
@@ -76,7 +76,7 @@ class Codes:
             stamp(now),
             stamp(expires),
         )
-        return CodeOnItsWay(now, expires), Secret(code) if known else None
+        return CodeOnItsWay(now, expires), Secret(code)
 
     def _wait(self, chat: bytes, phone: str, now: datetime) -> Work[Requested | None]:
         """Growing waits between the codes of one chat for one number, and an end to them."""
@@ -140,10 +140,11 @@ class Codes:
             chat,
             self._phone_key(phone),
         )
-        if row is None or row[8] != "current":
+        if row is None or row[8] not in ("current", "expired"):
             return CodeCancelled()
-        number, salt, kept, real, tries, pardons, sent_at, expires_at, _ = row
-        if stamp(now) >= expires_at:
+        number, salt, kept, real, tries, pardons, sent_at, expires_at, status = row
+        if status == "expired" or stamp(now) >= expires_at:  # a clock that goes back revives none
+            yield from run("UPDATE codes SET status = 'expired' WHERE id = ?", number)
             return CodeExpired()
         same = hmac.compare_digest(kept, self._hash(chat, phone, salt, code.reveal()))
         if same and real:

@@ -40,6 +40,8 @@ WORLD: tuple[i.FromWorld, ...] = (
     i.AccountOpened("m.dupont12"),
     i.AccountExists("m.dupont12"),
     i.EraseFailed(),
+    i.SmsDelayed(),
+    i.TextFailed(),
 )
 """Every answer of the world in each of its meanings, the hoped one first."""
 

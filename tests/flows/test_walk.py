@@ -350,7 +350,7 @@ class Walk(RuleBasedStateMachine):
         self.happens(answer)
 
     def hears_a_late_answer(self, pick: int) -> None:
-        """One that nobody waits for changes nothing; only erasing can fail at any time."""
+        """One that nobody waits for changes nothing; only what was sent can fail at any time."""
         if self.is_overdue():
             return
         late = any_of(WORLD, pick)
@@ -361,6 +361,12 @@ class Walk(RuleBasedStateMachine):
         self.happens(late)
         if isinstance(late, i.EraseFailed):
             assert self.said == ["password.not_erased"]
+        elif isinstance(late, i.SmsDelayed) and before.state in (S.CODE, S.NO_SMS):
+            expires = before.code_expires_at
+            due = expires is not None and self.now < expires and not before.told_late
+            assert self.said == (["code.late"] if due else [])
+        elif isinstance(late, i.TextFailed) and before.state is S.DONE:
+            assert (self.said[0], self.chat.texted) == ("done.text_failed", False)
         else:
             assert (self.chat, self.outputs) == (before, [])
 
