@@ -1,0 +1,1 @@
+"""The bot killed at any instant, and what must be true afterwards."""
