@@ -21,6 +21,8 @@ GROWS_TO = 60  # seconds between two tries at most, unless more is asked for (in
 LONGEST_WAIT = 3600  # seconds that a messenger may ask for (RELIABILITY T26)
 MOST_TRIES = 24 * 60  # of a reply, a minute apart: a day, as long as Telegram keeps ours for us
 GIVE_UP_ERASING = timedelta(hours=47)  # Telegram refuses to delete after 48 hours (UX 1)
+SMS_AGAIN = 5  # seconds after a sender's refusal for now; then longer
+STORAGE_AGAIN = 1  # seconds after storage has failed
 SMS_PATIENCE = 9  # seconds for the sender: the parent is told within 10 (RELIABILITY T23)
 
 
@@ -101,7 +103,7 @@ class Delivery:
                     await self._send_all(here)
                 except StorageError as error:
                     log.warning("delivery waits: %s", error)
-                    await asyncio.sleep(1)  # it goes on by itself when the fault ends
+                    await asyncio.sleep(STORAGE_AGAIN)  # it goes on by itself when the fault ends
                     continue
                 if here not in self._again:
                     return
@@ -187,7 +189,7 @@ class Delivery:
         try:
             await self._channels[address.channel].erase(address.place, parcel.body["message"])
         except (TryLater, Undeliverable) as failed:
-            if parcel.attempts == 0:
+            if parcel.attempts == 1 or (parcel.attempts == 0 and isinstance(failed, Undeliverable)):
                 await self._tell(address, EraseFailed())
             age = self._clock() - parcel.created_at
             if isinstance(failed, Undeliverable) or age > GIVE_UP_ERASING:
@@ -215,7 +217,7 @@ class Delivery:
                 log.warning("sms refused for good: %s", refused.kind)
                 await self._sms_not_sent(address, parcel)
             elif parcel.attempts < MOST_TRIES:
-                await self._later(parcel, 5)
+                await self._later(parcel, SMS_AGAIN)
                 await self._sms_fails()
             else:
                 await self._sms_not_sent(address, parcel)
@@ -265,7 +267,7 @@ class Delivery:
                 return await note()
             except StorageError as error:
                 log.warning("delivery waits: %s", error)
-                await asyncio.sleep(1)
+                await asyncio.sleep(STORAGE_AGAIN)
 
 
 def _is_silent(parcel: Parcel) -> bool:
