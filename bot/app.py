@@ -20,11 +20,11 @@ from bot.rendering import Renderer
 from bot.seen import Observe, nobody
 from bot.settings import BadSetting, Settings
 from bot.sms import ConsoleSms, FileSms, SmsSender
-from flows.inputs import EraseFailed
+from flows.inputs import FromWorld
 from flows.secret import Secret
 from storage.accounts import Accounts
 from storage.codes import Codes
-from storage.conversations import Conversations
+from storage.conversations import Address, Conversations
 from storage.database import Database, open_database
 from storage.outbox import Outbox
 from storage.register import Register
@@ -41,9 +41,9 @@ class Service:
     now: Callable[[], datetime]
 
     async def take(self, update: Update) -> None:
-        """One turn, and all that it sends."""
+        """One turn, and all that it sends now."""
         await self.engine.take(update)
-        await self.delivery.settle()
+        await self.delivery.settle(later=False)
 
 
 @asynccontextmanager
@@ -70,13 +70,10 @@ async def run_service(
         outbox=Outbox(vault),
     )
 
-    async def erase_failed(chat: bytes) -> None:
-        address = await database.run(conversations.address(chat))
-        await engine.take(Update(address, EraseFailed()))
+    async def tell(address: Address, happened: FromWorld) -> None:
+        await engine.take(Update(address, happened))
 
-    delivery = Delivery(
-        database, conversations, doors.outbox, channels, sms, clock, erase_failed, observe
-    )
+    delivery = Delivery(database, conversations, doors.outbox, channels, sms, clock, tell, observe)
     # Two hashes at a time: each takes a core and 19 MiB (RELIABILITY 5).
     with ThreadPoolExecutor(2, "argon2") as executor:
         engine = Engine(
@@ -86,6 +83,7 @@ async def run_service(
             clock,
             delivery.post,
             executor,
+            channels,
             settings.trust_shared_contact,
             observe,
         )

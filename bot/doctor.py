@@ -37,6 +37,7 @@ async def _findings(settings: Settings, lang: str) -> AsyncIterator[Finding]:
 async def _database(settings: Settings, lang: str) -> Finding:
     try:
         async with open_storage(settings) as (database, vault):
+            await database.check()
             row = await database.run(one("SELECT count(*) FROM guardians WHERE gone_at IS NULL"))
             sealed = await database.run(one("SELECT chat, record FROM chats LIMIT 1"))
             if sealed is not None:

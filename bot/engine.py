@@ -10,7 +10,7 @@ the password was written meanwhile, and the update is not acknowledged yet, so n
 
 import asyncio
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -90,7 +90,6 @@ class _Turn:
     chat: Chat
     said: list[o.Output] = field(default_factory=list)
     cause: Reason | None = None  # of the refusal, if it was one
-    code_kept: bool = False  # a code was made that no SMS brings
     before: S | None = None  # None: the update had been taken before, and nothing was loaded
 
 
@@ -105,16 +104,21 @@ class Engine:
         clock: Callable[[], datetime],
         sent: Callable[[bytes], None],
         executor: Executor,
+        channels: Container[str],
         trust_shared_contact: bool = True,
         observe: Observe = nobody,
     ) -> None:
-        """`sent(chat)` is called after a commit that left something to send."""
+        """`sent(chat)` is called after a commit that left something to send.
+
+        `channels` are this process's own: another one wakes the conversations of others.
+        """
         self._doors = doors
         self._policy = policy
         self._renderer = renderer
         self._clock = clock
         self._sent = sent
         self._executor = executor
+        self._channels = channels
         self._trust_shared_contact = trust_shared_contact
         self._observe = observe
         self._locks: WeakValueDictionary[bytes, asyncio.Lock] = WeakValueDictionary()
@@ -165,8 +169,9 @@ class Engine:
         self._observe(taken)
 
     async def wake(self) -> None:
-        """Tell every conversation whose moment has come."""
-        due = await self._doors.database.run(self._doors.conversations.to_wake(self._clock()))
+        """Tell every conversation of our channels whose moment has come."""
+        to_wake = self._doors.conversations.to_wake(self._clock(), self._channels)
+        due = await self._doors.database.run(to_wake)
         for address in due:
             await self.take(Update(address, i.TimeCame()))
 
@@ -231,6 +236,7 @@ class Engine:
                 yield from doors.outbox.add(key, ERASE, {"message": message}, now)
             case o.CancelCode():
                 yield from doors.codes.cancel(key)
+                yield from doors.outbox.drop_codes(key)
             case o.TellSchool():
                 yield from doors.accounts.tell_school(output, now)
             case o.TextIdentifier(phone, identifier):
@@ -270,10 +276,12 @@ class Engine:
         answer, code, sends = yield from doors.codes.request(
             turn.key, wanted.phone, wanted.last, wanted.first, known, now
         )
-        if code is not None and sends and isinstance(answer, i.CodeOnItsWay):
-            body = {"to": wanted.phone, "text": self._sms(turn, code)}
+        if code is not None and isinstance(answer, i.CodeOnItsWay):
+            # A number that the register does not know takes the same steps to the end; its SMS
+            # is for nobody, and never handed to the sender (I8, I10).
+            body = {"to": wanted.phone if sends else "", "text": self._sms(turn, code)}
+            yield from doors.outbox.drop_codes(turn.key)
             yield from doors.outbox.add(turn.key, SMS, body, now, answer.expires_at)
-        turn.code_kept = code is None and isinstance(answer, i.CodeOnItsWay)
         return answer
 
     def _sms(self, turn: _Turn, code: Secret) -> str:
@@ -310,4 +318,4 @@ def _taken(turn: _Turn | None, seconds: float) -> TurnTaken:
         return TurnTaken(Outcome.DUPLICATE, seconds)
     outcome = Outcome.REFUSED if turn.cause else Outcome.ANSWERED if turn.said else Outcome.SILENT
     before, after = turn.before.value, turn.chat.state.value
-    return TurnTaken(outcome, seconds, before, after, turn.cause, turn.code_kept)
+    return TurnTaken(outcome, seconds, before, after, turn.cause)

@@ -146,8 +146,6 @@ class Metrics(Collector):
             self._refusals.labels(turn.cause.value).inc()
         if turn.cause is Reason.TOO_MANY_TRIES:
             self._locks.inc()
-        if turn.code_kept:
-            self._handled[SMS].labels("silent").inc()
 
     def collect(self) -> Iterator[Metric]:
         """What is known when it is asked for (the library's own interface)."""

@@ -26,7 +26,6 @@ class TurnTaken:
     before: str = ""  # states; empty where the conversation was not loaded
     after: str = ""
     cause: Reason | None = None
-    code_kept: bool = False  # a code was asked for by a number that gets none (promise 6)
 
 
 @dataclass(frozen=True, slots=True)

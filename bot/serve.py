@@ -7,9 +7,8 @@ from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from bot.app import open_storage, run_service, sms_sender
+from bot.app import Service, open_storage, run_service, sms_sender
 from bot.clock import SteadyClock
-from bot.engine import Engine
 from bot.logs import Event, Log, place_of
 from bot.operators import purge_backups
 from bot.seen import nobody
@@ -85,7 +84,7 @@ async def _answer(settings: Settings, token: str, sms: SmsSender) -> None:
             await service.delivery.resume()
             print(f"https://t.me/{bot.username} is answering. Ctrl-C stops it.", flush=True)
             async with _beside(
-                waking=_wake(service.engine),
+                waking=_wake(service),
                 purging=_purge(settings, database, vault, clock),
                 introducing=introduce(bot),
             ) as tasks:
@@ -137,15 +136,16 @@ async def _beside(
         await asyncio.gather(*tasks.values(), return_exceptions=True)
 
 
-async def _wake(engine: Engine) -> None:
-    """Wake the conversations whose moment has come, for ever."""
+async def _wake(service: Service) -> None:
+    """Wake the conversations whose moment has come, and send what nobody here put in, for ever."""
     while True:
-        try:
-            await engine.wake()
-        except StorageError as error:
-            log(Event.WAKING_WAITS, why=str(error))
-        except Exception as error:
-            log(Event.WAKING_WAITS, kind=type(error).__name__, place=place_of(error))
+        for look in (service.engine.wake, service.delivery.look):
+            try:
+                await look()
+            except StorageError as error:
+                log(Event.WAKING_WAITS, why=str(error))
+            except Exception as error:
+                log(Event.WAKING_WAITS, kind=type(error).__name__, place=place_of(error))
         await asyncio.sleep(WAKE_EVERY)
 
 

@@ -1,7 +1,7 @@
 """One conversation's record: where it stands and what is known so far."""
 
 from dataclasses import asdict, dataclass, field, fields
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from flows.policy import Policy
@@ -43,6 +43,7 @@ class Chat:
     code_sent_at: datetime | None = None
     code_expires_at: datetime | None = None
     nudged: bool = False  # help was offered for the code under way
+    told_late: bool = False  # for the code under way: that SMS are late
     burnt: int = 0  # codes cancelled by too many tries
     proved_at: datetime | None = None  # the code came back: the number is the parent's
 
@@ -92,10 +93,13 @@ class Chat:
 
     def lock(self, policy: Policy, now: datetime) -> None:
         """Begin the next, longer pause."""
-        length = policy.locks[min(self.locks, len(policy.locks) - 1)]
+        self.locked_until = now + self.lock_length(policy, self.locks)
         self.locks += 1
-        self.locked_until = now + length
         self.proved_at = None
+
+    def lock_length(self, policy: Policy, before: int) -> timedelta:
+        """How long a pause lasts that comes after so many others."""
+        return policy.locks[max(0, min(before, len(policy.locks) - 1))]
 
     def to_dict(self) -> dict[str, Any]:
         """A plain JSON value; `from_dict` takes it back."""

@@ -57,7 +57,7 @@ def hear(
     if chat.state in WAITING:
         return "wait"
     if chat.state is S.LOCKED:
-        return _locked(chat, happened, now)
+        return _locked(chat, happened, now, policy)
     word = _parent(chat, happened, now, policy, heard)
     chat.misses = chat.misses + 1 if word == "refused" else 0
     return word
@@ -78,10 +78,12 @@ def _begins(chat: Chat, happened: i.FromParent) -> str | None:
     return "begin"
 
 
-def _locked(chat: Chat, happened: i.FromParent, now: datetime) -> str:
+def _locked(chat: Chat, happened: i.FromParent, now: datetime, policy: Policy) -> str:
     """During a pause only what cannot help a guesser is understood."""
     if chat.locked_until is None or now >= chat.locked_until:
         return "lift"
+    # A clock that was ahead for a moment must not lock a parent until then (T22).
+    chat.locked_until = min(chat.locked_until, now + chat.lock_length(policy, chat.locks - 1))
     if isinstance(happened, i.Said):
         word = _meant(happened, ())
         if word in ("language", "fr", "en"):
@@ -305,6 +307,8 @@ _WORDS: dict[type, str] = {
     i.AccountOpened: "account_opened",
     i.EraseFailed: "erase_failed",
     i.Unlocked: "unlocked",
+    i.SmsDelayed: "sms_delayed",
+    i.TextFailed: "text_failed",
 }
 
 
@@ -321,7 +325,8 @@ def note(chat: Chat, answer: i.FromWorld, now: datetime, heard: Heard) -> None:
     """Keep what an answer says. Only ever called for one that the state waits for."""
     match answer:
         case i.CodeOnItsWay(sent_at, expires_at):
-            chat.code_sent_at, chat.code_expires_at, chat.nudged = sent_at, expires_at, False
+            chat.code_sent_at, chat.code_expires_at = sent_at, expires_at
+            chat.nudged = chat.told_late = False
         case i.CodeTooSoon(seconds):
             heard.seconds = seconds
         case i.CodeBudgetSpent(moment) | i.CodeOld(moment):

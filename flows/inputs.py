@@ -73,6 +73,16 @@ class EraseFailed:
     """The channel could not erase the message that held a password."""
 
 
+@dataclass(frozen=True, slots=True)
+class SmsDelayed:
+    """SMS leave late or not at all. Told to all who wait for a code, known or not (I10, T23)."""
+
+
+@dataclass(frozen=True, slots=True)
+class TextFailed:
+    """The SMS with the identifier did not leave, or nobody knows whether it did."""
+
+
 # ---- the world's answers ---------------------------------------------------------------------
 
 
@@ -250,5 +260,7 @@ FromWorld = (
     | AccountOpened
     | EraseFailed
     | Unlocked
+    | SmsDelayed
+    | TextFailed
 )
 Input = FromParent | FromWorld | TimeCame

@@ -203,6 +203,8 @@ FLOW: list[Row] = [
     ([S.CODE, S.NO_SMS], "resend",            None,               S.RESENDING,     "request_code"),
     (S.CODE,             "nothing_arrives",   None,               S.NO_SMS,        "ask"),
     (S.CODE,             "nudge",             None,               STAY,            "offer_help"),
+    ([S.CODE, S.NO_SMS], "sms_delayed",       "sms_awaited",      STAY,            "say_sms_late"),
+    ([S.CODE, S.NO_SMS], "sms_delayed",       None,               STAY,            "say_nothing"),
     (S.CODE,             "back",              None,               S.PHONE,         "cancel_code"),
     (S.NO_SMS,           "other_number",      None,               S.PHONE,         "cancel_code"),
     (S.NO_SMS,           "ask_school",        None,               S.ASK_SCHOOL,    "cancel_code"),
@@ -278,6 +280,7 @@ FLOW: list[Row] = [
     (S.OPENING,          "account_exists",    None,               S.ALREADY,       "close"),
     (S.DONE,             "text_me",           "not_texted",       STAY,            "text_identifier"),
     (S.DONE,             "text_me",           None,               STAY,            "say_texted_already"),
+    (S.DONE,             "text_failed",       None,               STAY,            "say_text_failed"),
     (OPENED,             "services",         None,               STAY,            "say_services"),
     (OPENED,             "another",          None,               S.LAST_NAME,     "start_over"),
 

@@ -101,6 +101,11 @@ class Turn:
         """The identifier was not sent by SMS yet."""
         return not self.chat.texted
 
+    def sms_awaited(self) -> bool:
+        """A code is under way, and it was not told yet that SMS are late."""
+        expires = self.chat.code_expires_at
+        return not self.chat.told_late and expires is not None and self.now < expires
+
     def _neighbour(self, way: int) -> int | None:
         children, at = self.chat.children, self.chat.child + way
         while 0 <= at < len(children):
@@ -349,6 +354,15 @@ class Turn:
         self._say("code.nudge")
         self._choices()
 
+    def say_sms_late(self) -> None:
+        """SMS are late for everybody: said once for each code, in place of the help unasked."""
+        self.chat.told_late = self.chat.nudged = True
+        self._say("code.late")
+        self._choices()
+
+    def say_nothing(self) -> None:
+        """It was told already, or it does not matter any more."""
+
     def say_wrong_code(self) -> None:
         """Not the code; so many tries left."""
         self._refusal(Reason.CODE_WRONG)
@@ -575,6 +589,11 @@ class Turn:
         """It was sent already."""
         self._refusal(Reason.ALREADY_TEXTED)
         self._say_and_ask("done.texted_already")
+
+    def say_text_failed(self) -> None:
+        """It did not leave: it can be asked for again."""
+        self.chat.texted = False
+        self._say_and_ask("done.text_failed")
 
     def start_over(self) -> None:
         """Forget the answers and ask from the beginning."""

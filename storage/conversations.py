@@ -1,5 +1,6 @@
 """Conversations and the updates they have taken."""
 
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -71,14 +72,30 @@ class Conversations:
         assert row is not None  # noqa: S101 - only asked of stored conversations
         return Address(*self._vault.open(row[0], address_place(chat)))
 
-    def to_wake(self, now: datetime) -> Work[list[Address]]:
-        """The conversations whose moment has come."""
+    def to_wake(self, now: datetime, channels: Container[str]) -> Work[list[Address]]:
+        """Conversations of these channels whose moment has come, the oldest hundred."""
         rows = yield from every(
-            "SELECT chat FROM chats WHERE wake_at <= ? ORDER BY wake_at LIMIT 100", stamp(now)
+            "SELECT chat FROM chats WHERE wake_at <= ? ORDER BY wake_at", stamp(now)
         )
-        addresses = []
-        for (chat,) in rows:
-            addresses.append((yield from self.address(chat)))
+        return (yield from self._on(channels, rows, most=100))
+
+    def awaiting_sms(self, channels: Container[str]) -> Work[list[Address]]:
+        """Conversations of these channels that were told that a code is coming."""
+        rows = yield from every(
+            "SELECT chat FROM chats WHERE state IN (?, ?)", S.CODE.value, S.NO_SMS.value
+        )
+        return (yield from self._on(channels, rows, most=len(rows)))
+
+    def _on(
+        self, channels: Container[str], chats: Iterable[tuple[bytes]], most: int
+    ) -> Work[list[Address]]:
+        addresses: list[Address] = []
+        for (chat,) in chats:
+            address = yield from self.address(chat)
+            if address.channel in channels:
+                addresses.append(address)
+            if len(addresses) == most:
+                break
         return addresses
 
     def let_sleep(self, chat: bytes) -> Work[None]:

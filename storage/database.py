@@ -14,7 +14,7 @@ Another driver can await each statement instead; the work stays the same.
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import resources
@@ -104,6 +104,12 @@ class Database:
             lambda connection: connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         )
 
+    async def check(self) -> None:
+        """Read the whole file. Raises StorageError where it is damaged."""
+        found = await self.prepare(one("PRAGMA integrity_check(1)"))
+        if found != ("ok",):
+            raise StorageError(*_DAMAGED.args)
+
     async def close(self) -> None:
         """Close the file. Safe at any moment: what was committed stays."""
         await self._connection.close()
@@ -123,8 +129,10 @@ def _transaction(
     connection: sqlite3.Connection, work: Work[T], begin: str = "BEGIN IMMEDIATE"
 ) -> T:
     try:
+        if connection.in_transaction:  # an earlier ROLLBACK failed too
+            connection.execute("ROLLBACK")
         connection.execute(begin)
-    except sqlite3.OperationalError as error:
+    except sqlite3.Error as error:  # damage is no OperationalError
         work.close()
         raise _named(error) from error
     try:
@@ -132,9 +140,10 @@ def _transaction(
         connection.execute("COMMIT")
     except BaseException as error:
         if connection.in_transaction:
-            connection.execute("ROLLBACK")
+            with suppress(sqlite3.Error):  # the next transaction begins with it
+                connection.execute("ROLLBACK")
         work.close()
-        if isinstance(error, sqlite3.OperationalError | sqlite3.DatabaseError):
+        if isinstance(error, sqlite3.Error):
             raise _named(error) from error
         raise
     return result
@@ -155,6 +164,8 @@ def _drive(connection: sqlite3.Connection, work: Work[T]) -> T:
         return cast(T, end.value)
 
 
+_DAMAGED = StorageError("The database file is damaged: restore it from a backup.")
+
 _FAULTS: dict[int, StorageError] = {
     sqlite3.SQLITE_BUSY: Busy("The database is in use by another process; try again."),
     sqlite3.SQLITE_LOCKED: Busy("The database is in use by another process; try again."),
@@ -168,7 +179,9 @@ _FAULTS: dict[int, StorageError] = {
     sqlite3.SQLITE_FULL: StorageError("The disk is full: make room, and it goes on by itself."),
     sqlite3.SQLITE_IOERR: StorageError("The disk does not answer as it should: check it."),
     sqlite3.SQLITE_NOMEM: StorageError("There is not enough memory."),
-    sqlite3.SQLITE_CORRUPT: StorageError("The database file is damaged: restore it from a backup."),
+    sqlite3.SQLITE_PROTOCOL: Busy("The database is in use by another process; try again."),
+    sqlite3.SQLITE_INTERRUPT: StorageError("The database was interrupted; it is tried again."),
+    sqlite3.SQLITE_CORRUPT: _DAMAGED,
     sqlite3.SQLITE_NOTADB: StorageError("The file is not a database: check SESAME_DATABASE_URL."),
 }
 
@@ -208,7 +221,10 @@ async def connect(path: str | Path) -> Database:
     except BaseException as error:
         await database.close()
         if isinstance(error, sqlite3.Error):
-            raise _named(error) from error
+            named = _named(error)  # our SQL is right: what it does not find here is damaged
+            raise (
+                named if isinstance(named, StorageError) else StorageError(*_DAMAGED.args)
+            ) from error
         if isinstance(error, OSError):
             raise StorageError(f"{path} belongs to another user: {error.strerror}.") from error
         raise

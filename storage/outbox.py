@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from storage.database import Work, every, moment, one, run, stamp
+from storage.database import Row, Work, every, moment, one, run, stamp
 from storage.vault import Vault
 
 REPLY, ERASE, SMS = "reply", "erase", "sms"
+_COLUMNS = "id, chat, kind, body, attempts, due_at, created_at, expires_at"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +58,15 @@ class Outbox:
     def first(self, chat: bytes, kind: str) -> Work[Parcel | None]:
         """The oldest parcel of this kind that still waits, due or not."""
         row = yield from one(
-            "SELECT id, body, attempts, due_at, created_at, expires_at FROM outbox"
+            f"SELECT {_COLUMNS} FROM outbox"  # noqa: S608 - our own words
             " WHERE chat = ? AND kind = ? AND status = 'waiting' ORDER BY id LIMIT 1",
             chat,
             kind,
         )
-        if row is None:
-            return None
-        number, body, attempts, due_at, created_at, expires_at = row
+        return None if row is None else self._parcel(row)
+
+    def _parcel(self, row: Row) -> Parcel:
+        number, chat, kind, body, attempts, due_at, created_at, expires_at = row
         return Parcel(
             number,
             chat,
@@ -76,23 +78,36 @@ class Outbox:
             expires_at and moment(expires_at),
         )
 
-    def mark(self, parcel: Parcel, status: str) -> Work[None]:
-        """Set the status. What is finished keeps no text (RELIABILITY 5, Outbox)."""
-        keep = status in ("waiting", "sending")
-        yield from run(
-            "UPDATE outbox SET status = ?, body = CASE WHEN ? THEN body END WHERE id = ?",
-            status,
-            int(keep),
+    def claim(self, parcel: Parcel) -> Work[bool]:
+        """Note that it is about to leave; False if another was quicker, or it was dropped."""
+        rows = yield from run(
+            "UPDATE outbox SET status = 'sending' WHERE id = ? AND status = 'waiting' RETURNING id",
             parcel.number,
+        )
+        return bool(rows)
+
+    def finish(self, parcel: Parcel, status: str) -> Work[None]:
+        """It waits no more. What is finished keeps no text (RELIABILITY 5, Outbox)."""
+        yield from run(
+            "UPDATE outbox SET status = ?, body = NULL WHERE id = ?", status, parcel.number
         )
 
     def try_later(self, parcel: Parcel, due: datetime) -> Work[None]:
-        """It was surely not delivered: once more at `due`."""
+        """It was surely not delivered: once more at `due`, unless it was finished meanwhile."""
         yield from run(
             "UPDATE outbox SET status = 'waiting', attempts = attempts + 1, due_at = ?"
-            " WHERE id = ?",
+            " WHERE id = ? AND status IN ('waiting', 'sending')",
             stamp(due),
             parcel.number,
+        )
+
+    def drop_codes(self, chat: bytes) -> Work[None]:
+        """Codes that are cancelled or replaced need not leave any more."""
+        yield from run(
+            "UPDATE outbox SET status = 'dropped', body = NULL"
+            " WHERE chat = ? AND kind = ? AND status = 'waiting' AND expires_at IS NOT NULL",
+            chat,
+            SMS,
         )
 
     def waiting(self) -> Work[list[tuple[bytes, str]]]:
@@ -102,15 +117,12 @@ class Outbox:
         )
         return [(chat, kind) for chat, kind in rows]
 
-    def give_up_unclear(self) -> Work[int]:
-        """After a restart: an SMS that may have left is not sent again (DESIGN, decision 11).
-
-        Returns how many there were.
-        """
-        rows = yield from run(
-            "UPDATE outbox SET status = 'failed', body = NULL WHERE status = 'sending' RETURNING id"
+    def unclear(self) -> Work[list[Parcel]]:
+        """What was about to leave: after a restart nobody knows whether it did."""
+        rows = yield from every(
+            f"SELECT {_COLUMNS} FROM outbox WHERE status = 'sending'"  # noqa: S608 - our own words
         )
-        return len(rows)
+        return [self._parcel(row) for row in rows]
 
     def backlog(self, now: datetime) -> Work[Backlog]:
         """How much waits, and for how long."""

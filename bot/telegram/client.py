@@ -21,6 +21,7 @@ T = TypeVar("T")
 
 LONGEST_WAIT = 30.0
 _RIVAL = "another program answers for this bot, stop one of the two (409)"
+PATIENCE = 20  # seconds: a message that is not answered in time is sent again, perhaps twice
 _TOKEN = re.compile(r"[0-9]{1,20}:[A-Za-z0-9_-]{1,100}")
 
 
@@ -42,8 +43,9 @@ async def open_bot(token: str, api_url: str) -> AsyncIterator[Bot]:
     quiet_libraries()
     if not _TOKEN.fullmatch(token):
         raise BadSetting("SESAME_TELEGRAM_TOKEN does not look like one: 123456789:ABC-def…")
-    # A message that is not answered in time is sent again, so the time is generous.
-    request = HTTPXRequest(read_timeout=20, write_timeout=20, connect_timeout=10, pool_timeout=30)
+    request = HTTPXRequest(
+        read_timeout=PATIENCE, write_timeout=PATIENCE, connect_timeout=10, pool_timeout=30
+    )
     url = f"{api_url.rstrip('/')}/bot"
     bot = Bot(token, base_url=url, request=request, get_updates_request=request)
     try:

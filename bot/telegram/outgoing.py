@@ -25,6 +25,7 @@ log = Log("telegram")
 
 Markup = InlineKeyboardMarkup | ReplyKeyboardMarkup | ReplyKeyboardRemove
 
+AGAIN = 1  # seconds after a fault of Telegram or of the network; then longer
 HALF_WIDTH = 12  # characters of a label that leaves room for another beside it (UX R3)
 WAYS_OUT = ("back", "help")
 _ENTITIES = {"strong": MessageEntity.BOLD, "exact": MessageEntity.CODE}
@@ -86,7 +87,7 @@ def _what_refusals_mean() -> Iterator[None]:
         raise Undeliverable from error
     except TelegramError as error:
         log(Event.NOT_DELIVERED, kind=type(error).__name__)
-        raise TryLater(1) from error
+        raise TryLater(AGAIN) from error
 
 
 def _cut(text: str) -> str:

@@ -7,7 +7,7 @@ is not stored yet. Meanwhile that one comes again with every fetch, and is known
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from time import monotonic
 from typing import Any
@@ -31,6 +31,7 @@ log = Log("telegram")
 HOLD = 25  # seconds for which Telegram holds a fetch open when there is nothing new
 TURN_WAIT = 0.2  # seconds for which a fetch waits for turns under way
 TRIES = 6  # of a turn that fails for no known reason: then it is given up
+TELL_AFTER = 4  # seconds in which a message could not be stored: then the parent is told (T24)
 
 
 class Polling:
@@ -42,7 +43,7 @@ class Polling:
         self._take = take
         self._next = 0  # one more than the last update fetched
         self._turns: dict[int, asyncio.Task[None]] = {}  # all that is not acknowledged yet
-        self._answers: set[asyncio.Task[None]] = set()
+        self._beside: set[asyncio.Task[None]] = set()  # what no turn waits for
         self._locks: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
         self._stopping = asyncio.Event()
         self.answered_at: float | None = None  # when Telegram last answered (time.monotonic)
@@ -62,7 +63,7 @@ class Polling:
                     await asyncio.wait(under_way, timeout=TURN_WAIT)
         finally:
             self._stopping.set()
-            await asyncio.gather(*self._turns.values(), *self._answers, return_exceptions=True)
+            await asyncio.gather(*self._turns.values(), *self._beside, return_exceptions=True)
 
     async def _fetch(self) -> list[tuple[int, Any]]:
         """Acknowledge what is done, and return what waits: (number, update)."""
@@ -107,36 +108,55 @@ class Polling:
             if group:
                 await self._leave(group)
             elif ours:
-                await self._store(ours)
+                await self._store(ours, chat.id)
 
-    async def _store(self, update: Update) -> None:
-        """Do the turn; again and again where storage fails, and not acknowledged until it works."""
-        failures = 0
-        while not self._stopping.is_set():
-            try:
-                return await self._take(update)
-            except StorageError as error:
-                log(Event.UPDATE_WAITS, why=str(error))
-            except Exception as error:
-                if failures >= TRIES:
-                    log(Event.UPDATE_GIVEN_UP, kind=type(error).__name__, place=place_of(error))
-                    return None
-                log(Event.UPDATE_WAITS, kind=type(error).__name__, place=place_of(error))
-            failures += 1
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), growing_wait(failures))
-        return None
+    async def _store(self, update: Update, chat: int) -> None:
+        """Do the turn; again and again where storage fails, and not acknowledged until it works.
+
+        The parent is told once when that takes long, and if the turn is given up: by the way past
+        the database, and with nothing to remember when the fault is over.
+        """
+        failures, loop = 0, asyncio.get_running_loop()
+        telling = loop.call_later(TELL_AFTER, self._tell, chat, "error.down", update.language)
+        try:
+            while not self._stopping.is_set():
+                try:
+                    return await self._take(update)
+                except StorageError as error:
+                    log(Event.UPDATE_WAITS, why=str(error))
+                except Exception as error:
+                    if failures >= TRIES:
+                        log(Event.UPDATE_GIVEN_UP, kind=type(error).__name__, place=place_of(error))
+                        return self._tell(chat, "error.internal", update.language)
+                    log(Event.UPDATE_WAITS, kind=type(error).__name__, place=place_of(error))
+                failures += 1
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._stopping.wait(), growing_wait(failures))
+            return None
+        finally:
+            telling.cancel()
+
+    def _tell(self, chat: int, key: str, lang: str | None) -> None:
+        """Say it in the messenger's language, or in all of them; best effort."""
+        langs = (lang,) if lang else locales.LANGUAGES
+        text = "\n".join(locales.say(key, each) for each in langs)
+        self._do_beside(self._bot.send_message(chat, text))
 
     def _answer(self, query: str) -> None:
         """Tell the parent's app that the press has arrived."""
+        # Refused mostly because the "query is too old": the app waits no more.
+        self._do_beside(self._bot.answer_callback_query(query))
 
-        async def answer() -> None:
-            with suppress(TelegramError):  # mostly "query is too old": the app waits no more
-                await self._bot.answer_callback_query(query)
+    def _do_beside(self, call: Coroutine[Any, Any, object]) -> None:
+        """Make a call for which no turn waits, and which may fail."""
 
-        task = asyncio.create_task(answer())
-        self._answers.add(task)
-        task.add_done_callback(self._answers.discard)
+        async def make() -> None:
+            with suppress(TelegramError):
+                await call
+
+        task = asyncio.create_task(make())
+        self._beside.add(task)
+        task.add_done_callback(self._beside.discard)
 
     async def _leave(self, group: Group) -> None:
         """Say where to talk, and go: nothing personal belongs in a group."""

@@ -41,10 +41,12 @@ WORLD: tuple[i.FromWorld, ...] = (
     i.AccountExists("m.dupont12"),
     i.EraseFailed(),
     i.Unlocked(),
+    i.SmsDelayed(),
+    i.TextFailed(),
 )
 """Every answer of the world in each of its meanings, the hoped one first."""
 
-TIDINGS = (i.EraseFailed, i.Unlocked)
+TIDINGS = (i.EraseFailed, i.Unlocked, i.SmsDelayed, i.TextFailed)
 """What the world tells without being asked."""
 
 

@@ -364,6 +364,12 @@ class Walk(RuleBasedStateMachine):
         elif isinstance(late, i.Unlocked) and self.said:
             assert "unlocked" in self.said
             assert (self.chat.locks, self.chat.locked_until) == (0, None)
+        elif isinstance(late, i.SmsDelayed) and before.state in (S.CODE, S.NO_SMS):
+            expires = before.code_expires_at
+            due = expires is not None and self.now < expires and not before.told_late
+            assert self.said == (["code.late"] if due else [])
+        elif isinstance(late, i.TextFailed) and before.state is S.DONE:
+            assert (self.said[0], self.chat.texted) == ("done.text_failed", False)
         else:
             assert (self.chat, self.outputs) == (before, [])
 

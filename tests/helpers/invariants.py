@@ -36,6 +36,9 @@ Broken = Iterator[str]
 _PRESS = re.compile(r"1:([0-9]+):[a-z_]+")
 _LONGEST = 4096
 
+FINISHED = ("sent", "failed", "silent", "dropped")
+"""What can become of a parcel: an SMS for nobody is silent, a code that is replaced is dropped."""
+
 
 async def check(
     database: Database,
@@ -274,7 +277,7 @@ def _codes(found: _Found, policy: Policy) -> Broken:
         newest[code["chat"]] = code["id"]
     for code in found.codes:
         name, status, left = f"code {code['id']}", code["status"], code["tries_left"]
-        if status not in ("current", "old", "used", "burnt", "cancelled"):
+        if status not in ("current", "old", "used", "burnt", "cancelled", "expired"):
             yield f"I5: {name} is {status}"
         if status == "current" and newest[code["chat"]] != code["id"]:
             yield f"I5: {name} is current and not the newest of chat {code['chat'].hex()}"
@@ -337,17 +340,17 @@ def _outbox(found: _Found) -> Broken:
     waits: dict[tuple[bytes, str], int] = {}
     for row in found.outbox:
         here = (row["chat"], row["kind"])
-        if row["status"] not in ("waiting", "sending", "sent", "failed"):
+        if row["status"] not in ("waiting", "sending", *FINISHED):
             yield f"I13: outbox {row['id']} is {row['status']}"
         if row["status"] == "waiting":
             waits.setdefault(here, row["id"])
         elif row["status"] == "sent" and row["kind"] == "reply" and here in waits:
             yield f"I13: chat {row['chat'].hex()}: {row['id']} was sent before {waits[here]}"
-        if (row["body"] is None) != (row["status"] in ("sent", "failed")):
+        if (row["body"] is None) != (row["status"] in FINISHED):
             yield f"I13: outbox {row['id']} is {row['status']}, with or without its text"
         if row["chat"] not in found.chats:
             yield f"I4: outbox {row['id']} is of no chat"
-    made = Counter((code["chat"], code["sent_at"]) for code in found.codes if code["real"])
+    made = Counter((code["chat"], code["sent_at"]) for code in found.codes)
     oldest = min((code["sent_at"] for code in found.codes), default=0)
     codes = [row for row in found.outbox if row["expires_at"] and row["created_at"] >= oldest]
     for (chat, at), number in Counter((row["chat"], row["created_at"]) for row in codes).items():

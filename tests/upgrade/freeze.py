@@ -102,7 +102,7 @@ async def _is_killed(doors: Doors, parent: CoreParent) -> None:
     people, now = parent.bot.parents, parent.clock.now
     with ThreadPoolExecutor(1) as executor:
         renderer = Renderer(ZoneInfo("UTC"))
-        engine = Engine(doors, DEFAULT, renderer, parent.clock, lambda chat: None, executor)
+        engine = Engine(doors, DEFAULT, renderer, parent.clock, lambda _: None, executor, ["core"])
         for place in ("not_sent", "unclear"):
             press = Pressed("yes", people[place].last.asked)
             await engine.take(Update(people[place].address, press, f"core:{place}"))
@@ -117,7 +117,7 @@ async def _is_killed(doors: Doors, parent: CoreParent) -> None:
         doors.outbox.first(doors.conversations.key(people["unclear"].address), SMS)
     )
     assert sms
-    await doors.database.run(doors.outbox.mark(sms, "sending"))
+    assert await doors.database.run(doors.outbox.claim(sms))
 
 
 def dump(path: Path) -> Iterator[str]:
