@@ -260,7 +260,7 @@ async def test_delivery_speaks_of_the_same_parent(
     monkeypatch.setattr(marie.bot, "send", broken)
     await marie.says("bonjour")
     turn, stopped = lines(capsys.readouterr().err)
-    assert (stopped["event"], stopped["kind"]) == ("delivery_stopped", "KeyError")
+    assert (stopped["event"], stopped["kind"]) == ("reply_failed", "KeyError")
     assert stopped["chat"] == turn["chat"]
     assert "turn" not in stopped  # it sends what several turns left
 
