@@ -5,7 +5,7 @@ from random import Random
 
 MOST = {
     # Killed from outside: so many milliseconds after it answers, or when it calls Telegram.
-    "instant": 2500,
+    "instant": 1500,
     "fetch": 25,
     "send": 25,
     "erase": 4,

@@ -43,7 +43,7 @@ from tests.telegram.server import BotApi, Call, Fault
 TOKEN = "123456:CRASH"
 TALKING = 6  # parents at once
 LATEST = 8.0  # seconds of life after which a bot that has not come to its point is killed anyhow
-CONVERSATIONS = 60  # that the register has families for
+CONVERSATIONS = 180  # that the register has families for
 MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 ROOT = Path(__file__).parents[2]
 
