@@ -22,7 +22,7 @@ MOST = {
     "hash": 4,
     # Only on the first start, and only in a process of its own.
     "migration": 4,
-    "import": 150,
+    "import": 130,
 }
 """How late a point may be: its greatest number."""
 

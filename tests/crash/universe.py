@@ -62,6 +62,7 @@ class Figures:
     kills: Counter[str] = field(default_factory=Counter)
     finished: Counter[str] = field(default_factory=Counter)
     starts: int = 0
+    imports_killed: int = 0
     turns: int = 0
     repeats: int = 0
     sms: int = 0
@@ -76,6 +77,7 @@ class Figures:
         ends = ", ".join(f"{script} {number}" for script, number in sorted(self.finished.items()))
         return (
             f"kills {self.kills.total()} ({kills})\n"
+            f"imports killed as well {self.imports_killed}\n"
             f"starts {self.starts}, checks of all invariants {self.checks}\n"
             f"conversations finished {self.finished.total()} ({ends})\n"
             f"turns {self.turns}, replies repeated {self.repeats}\n"
@@ -267,6 +269,7 @@ class Universe:
         whole = tuple(number + 1 for number in before)
         assert after == whole if end == 0 else after in (before, whole), (before, after)
         self.imported += after == whole
+        self.figures.imports_killed += end != 0
 
     def _register(self) -> tuple[int, ...]:
         return tuple(
