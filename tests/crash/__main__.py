@@ -14,7 +14,7 @@ from multiprocessing import get_context
 
 from tests.crash.universe import Figures, outcome_of
 
-KILLS = 25  # a universe
+KILLS = 20  # a universe
 
 
 def long_run(seed: str, kills: int, minutes: float) -> int:

@@ -15,8 +15,9 @@ from tests.helpers.dialogue import _button_keys, pattern
 from tests.telegram.phone import Person
 from tests.telegram.server import BotApi, Message
 
-PATIENCE = 60.0  # seconds without a word of the bot, before the run has failed
+PATIENCE = 60.0  # seconds of a living bot without a word of it, before the run has failed
 NO_SMS = 2.0  # seconds of a living bot after which a parent asks for another code
+TICK = 0.1
 
 
 class World(Protocol):
@@ -161,14 +162,18 @@ class Parent:
 
     async def _codes(self, known: int) -> list[str]:
         """The SMS to this number once there are more than these; none if that takes too long."""
-        left = NO_SMS
-        while left > 0:
-            codes: list[str] = self.universe.sms_to(self.number)[self._old_sms :]
+        for _ in self._ticks(NO_SMS):
+            codes = self.universe.sms_to(self.number)[self._old_sms :]
             if len(codes) > known:
                 return codes
-            await asyncio.sleep(0.05)
-            left -= 0.05 * self.universe.alive
+            await asyncio.sleep(TICK)
         return []
+
+    def _ticks(self, length: float) -> Iterator[None]:
+        """So much time of a living bot: however slow the machine, being dead does not count."""
+        while length > 0:
+            yield
+            length -= TICK * self.universe.alive
 
     async def _hears(self, *keys: str) -> str:
         """Wait for the bot's next words, which are new, and say which of the keys they are."""
@@ -181,18 +186,17 @@ class Parent:
         raise AssertionError(f"heard none of {keys}:\n{message.text}")
 
     async def _next(self) -> Message:
+        """The bot's next message that says something new."""
         messages = self.person.chat.messages
-        while True:
-            if not await self.universe.server.until(lambda: len(messages) > self._seen, PATIENCE):
-                raise AssertionError(f"not a word in {PATIENCE} s")
-            message = messages[self._seen]
-            self._seen += 1
-            if not message.from_bot or self._is_contact_leaving(message):
-                continue
-            if self._last is not None and _is_same(message, self._last):
-                continue
-            self._last = message
-            return message
+        for _ in self._ticks(PATIENCE):
+            await self.universe.server.until(lambda: len(messages) > self._seen, TICK)
+            for message in messages[self._seen :]:
+                self._seen += 1
+                old = self._last is not None and _is_same(message, self._last)
+                if message.from_bot and not old and not self._is_contact_leaving(message):
+                    self._last = message
+                    return message
+        raise AssertionError(f"not a word in {PATIENCE} s")
 
     def _is_contact_leaving(self, message: Message) -> bool:
         return any(

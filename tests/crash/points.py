@@ -5,7 +5,7 @@ from random import Random
 
 MOST = {
     # Killed from outside: so many milliseconds after it answers, or when it calls Telegram.
-    "instant": 2500,
+    "instant": 1500,
     "fetch": 25,
     "send": 25,
     "erase": 4,
@@ -22,7 +22,7 @@ MOST = {
     "hash": 4,
     # Only on the first start, and only in a process of its own.
     "migration": 4,
-    "import": 150,
+    "import": 130,
 }
 """How late a point may be: its greatest number."""
 

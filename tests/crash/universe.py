@@ -42,8 +42,8 @@ from tests.telegram.server import BotApi, Call, Fault
 
 TOKEN = "123456:CRASH"
 TALKING = 6  # parents at once
-LATEST = 12.0  # seconds after which a bot that has not come to its point is killed anyhow
-CONVERSATIONS = 60  # that the register has families for
+LATEST = 8.0  # seconds of life after which a bot that has not come to its point is killed anyhow
+CONVERSATIONS = 180  # that the register has families for
 MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 ROOT = Path(__file__).parents[2]
 
@@ -62,6 +62,7 @@ class Figures:
     kills: Counter[str] = field(default_factory=Counter)
     finished: Counter[str] = field(default_factory=Counter)
     starts: int = 0
+    imports_killed: int = 0
     turns: int = 0
     repeats: int = 0
     sms: int = 0
@@ -76,6 +77,7 @@ class Figures:
         ends = ", ".join(f"{script} {number}" for script, number in sorted(self.finished.items()))
         return (
             f"kills {self.kills.total()} ({kills})\n"
+            f"imports killed as well {self.imports_killed}\n"
             f"starts {self.starts}, checks of all invariants {self.checks}\n"
             f"conversations finished {self.finished.total()} ({ends})\n"
             f"turns {self.turns}, replies repeated {self.repeats}\n"
@@ -214,18 +216,45 @@ class Universe:
                 await self._is_alive(bot)
                 await self._imports(point)
             else:
+                await self._is_alive_or_dead(bot)
                 with suppress(TimeoutError):
                     await asyncio.wait_for(bot.wait(), LATEST)
             missed = bot.returncode is None and point.what not in ("instant", "import")
             if bot.returncode is None:
                 bot.kill()
             await bot.wait()
-            assert bot.returncode == -signal.SIGKILL, self.log.read_text()[-2000:]
+            assert bot.returncode == -signal.SIGKILL, self._end_of_log()
             self.figures.kills["too late" if missed else f"{point.when} {point.what}"] += 1
 
     async def _is_alive(self, bot: asyncio.subprocess.Process) -> None:
-        assert await self.server.until(lambda: self.alive or bot.returncode is not None, 30)
-        assert bot.returncode is None, self.log.read_text()[-2000:]
+        await self._is_alive_or_dead(bot)
+        assert bot.returncode is None, self._end_of_log()
+
+    async def _is_alive_or_dead(self, bot: asyncio.subprocess.Process) -> None:
+        either = [
+            asyncio.create_task(bot.wait()),
+            asyncio.create_task(self.server.until(lambda: self.alive, 60)),
+        ]
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        for one in either:
+            one.cancel()
+        assert self.alive or bot.returncode is not None, self._end_of_log()
+
+    def _end_of_log(self) -> str:
+        return self.log.read_text("utf-8")[-2000:]
+
+    def situation(self) -> str:
+        """Where it stands, for whoever must find out what went wrong."""
+        points = ", ".join(map(str, self.points[: self.figures.starts]))
+        waiting = self._ask(
+            "SELECT kind, status, attempts, due_at, count(*) FROM outbox"
+            " WHERE status <> 'sent' GROUP BY 1, 2, 3, 4"
+        )
+        return (
+            f"Points so far: {points}\nAlive: {self.alive}, at {time.time():.0f}\n"
+            f"Not acknowledged: {[update.id for update in self.server.pending]}\n"
+            f"Outbox: {waiting}\nEnd of the log:\n{self._end_of_log()}"
+        )
 
     async def _imports(self, point: Point) -> None:
         """Another process reads an export with one family more, and may be killed meanwhile."""
@@ -235,11 +264,12 @@ class Universe:
         statement = Point(point.when, "statement", point.n)
         importing = await self._starts(statement, "import", str(path))
         end = await asyncio.wait_for(importing.wait(), 60)
-        assert end in (0, -signal.SIGKILL), self.log.read_text()[-2000:]
+        assert end in (0, -signal.SIGKILL), self._end_of_log()
         after = self._register()
         whole = tuple(number + 1 for number in before)
         assert after == whole if end == 0 else after in (before, whole), (before, after)
         self.imported += after == whole
+        self.figures.imports_killed += end != 0
 
     def _register(self) -> tuple[int, ...]:
         return tuple(
@@ -347,10 +377,8 @@ async def run_universe(seed: str, kills: int) -> Figures:
             try:
                 return await universe.run()
             except BaseException as error:
-                error.add_note(
-                    f"Replay: python -m tests.crash --universe {seed} --kills {kills}\n"
-                    f"Points: {', '.join(map(str, universe.points[: universe.figures.starts]))}"
-                )
+                error.add_note(f"Replay: python -m tests.crash --universe {seed} --kills {kills}")
+                error.add_note(universe.situation())
                 raise
 
 
