@@ -28,8 +28,8 @@ GAUGES = {
     "accounts": "accounts opened",
     "chats_locked": "pauses after too many tries that are not over",
     "outbox_waiting": "parcels to be sent: replies, SMS, messages to be erased",
-    "outbox_age_seconds": "age of the oldest of them",
-    "outbox_overdue_seconds": "how long ago the first of them should have left",
+    "outbox_age_seconds": "age of the oldest parcel to be sent",
+    "outbox_overdue_seconds": "how long ago the first parcel should have left",
     "sms_budget_used": "the share of the day's SMS that is sent, 0 to 1",
     "telegram_silence_seconds": "since Telegram last answered a poll",
 }

@@ -4,13 +4,17 @@ import asyncio
 import re
 from collections.abc import Iterable, Sequence
 from functools import cache
+from logging import getLevelName
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import click
+from prometheus_client.metrics_core import Metric
 
 from bot.__main__ import main
 from bot.diagram import diagram
+from bot.logs import FACTS, Event
+from bot.metrics import Metrics
 from bot.settings import settings_table
 from flows.refusals import Reason
 from locales import say
@@ -19,7 +23,7 @@ from tests.helpers.school import School
 
 README = Path(__file__).parents[1] / "README.md"
 DOCS = README.with_name("docs")
-PAGES = (README, DOCS / "conversation.md", DOCS / "causes.md")
+PAGES = (README, *(DOCS / f"{name}.md" for name in ("conversation", "causes", "operations")))
 LINES = (
     "Hello",
     "parent",
@@ -50,6 +54,17 @@ def blocks() -> dict[str, str]:
             ("cause", "what happened", "what to do"),
             ((f"`{cause}`", cause.meaning, cause.remedy) for cause in Reason),
         ),
+        "metrics": table(
+            ("metric", "kind", "what it counts"),
+            ((f"`{_exposed(one)}`", one.type, one.documentation) for one in _metrics()),
+        ),
+        "events": table(
+            ("event", "level", "what happened"),
+            ((f"`{event}`", getLevelName(event.level).lower(), event.meaning) for event in Event),
+        ),
+        "facts": table(
+            ("fact", "what it says"), ((f"`{name}`", meaning) for name, meaning in FACTS.items())
+        ),
     }
 
 
@@ -57,6 +72,15 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A table in Markdown."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines).replace(" --- ", "---")
+
+
+def _metrics() -> list[Metric]:
+    return sorted(Metrics().registry.collect(), key=lambda metric: metric.name)
+
+
+def _exposed(metric: Metric) -> str:
+    """Its name on the page."""
+    return metric.name + ("_total" if metric.type == "counter" else "")
 
 
 def rewritten(page: str) -> str:

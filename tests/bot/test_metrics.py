@@ -110,8 +110,10 @@ async def test_a_pause_is_counted_while_it_lasts(counted: Counted) -> None:
     await marie.follows(*CODE_OF_MARIE, *["(wrong code)"] * 5, "(wait 61s)", "[resend]")
     assert await counted.reads("locks_total") == 0
     await marie.follows(*["(wrong code)"] * 5)
+    await marie.says("bonjour")
     marie.hears("locked")
     assert await counted.reads("locks_total") == 1
+    assert await counted.reads("refusals_total", cause="locked") == 1
     assert await counted.reads("refusals_total", cause="too_many_tries") == 1
     assert await counted.reads("refusals_total", cause="code_wrong") == 8
     assert await counted.reads("refusals_total", cause="code_cancelled") == 1

@@ -342,10 +342,30 @@ def turn(state: str, outcome: str) -> str:
 async def test_metrics_without_the_database(site: Site) -> None:
     """What is counted here is told; what only the database knows is left out, not made up."""
     path = site.folder / "sesame.sqlite3"
+    assert "sesame_accounts" in await site.metrics()
     path.rename(path.with_name("moved"))
     seen = await site.metrics()
     assert seen["sesame_locks_total"] == 0
-    assert not [key for key in seen if key.startswith(("sesame_conversations", "sesame_outbox"))]
+    asked = ("sesame_accounts", "sesame_conversations", "sesame_outbox", "sesame_sms_budget")
+    assert not [key for key in seen if key.startswith(asked)]
+
+
+async def test_our_own_mistake_tells_nothing(
+    site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def mistake(*_: object) -> None:
+        raise KeyError("canary")
+
+    monkeypatch.setattr("bot.web.count", mistake)
+    answer = await site.client.get("/metrics")
+    assert (answer.status_code, answer.content) == (500, b"")
+    ours = [record for record in caplog.records if record.name == "sesame.web"]
+    assert [record.getMessage()[:36] for record in ours] == ["page_failed kind=KeyError place=test"]
+    asyncio.get_running_loop().call_soon(mistake)
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert "task_failed kind=KeyError place=test_web.py:" in caplog.text
+    assert "canary" not in "".join(r.getMessage() for r in caplog.records if "uvi" not in r.name)
 
 
 # ---- start -----------------------------------------------------------------------------------
@@ -383,6 +403,18 @@ async def test_a_busy_address_is_one_line(server: BotApi, tmp_path: Path) -> Non
     assert (end.returncode, end.stdout) == (1, b"")
     [line] = end.stderr.decode().splitlines()
     assert line.startswith("sesame: SESAME_LISTEN: ")
+
+
+def test_nothing_of_it_is_loaded_where_it_is_not_wanted(tmp_path: Path) -> None:
+    """The first prompt of `sesame chat` comes at once; so does a `serve` that nobody watches."""
+    script = """
+import sys
+import bot.chat, bot.serve
+print(*{"uvicorn", "starlette", "prometheus_client"} & set(sys.modules))
+"""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    loaded = subprocess.check_output([sys.executable, "-c", script], env=environment, cwd=tmp_path)
+    assert loaded.strip() == b""
 
 
 async def test_it_stops_with_the_service(server: BotApi, tmp_path: Path) -> None:
