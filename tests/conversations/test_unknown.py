@@ -4,15 +4,24 @@ Two bots, the same words; the one knows Marie, the other does not. Without a pro
 two transcripts are the same, sign for sign.
 """
 
+import asyncio
 import random
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from flows.inputs import Pressed
-from flows.table import S
+from bot.channel import said
+from flows.inputs import Edited, FromParent, Pressed, Returned, SentOther, SharedContact
+from flows.policy import DAY
+from flows.questions.code import read_code
+from flows.table import FLOW, S
 from storage.database import every
 from tests.conversations.roads import CODE_OF_MARIE, MARIE
+from tests.flows.hostile import any_text
+from tests.helpers.clock import Clock
 from tests.helpers.dialogue import PASSWORD, Dialogue
 from tests.helpers.parent import CoreParent, core_parent
 from tests.helpers.school import School
@@ -90,6 +99,80 @@ MOVES = (
     *("[activate]", "Dupont", "Marie", MARIE[2], "07 51 11 22 33", "111111", "222222", "12345"),
     *("/annuler", "/start", "/langue", "/statut", "(wait 61s)", "(wait 6m)", "(wait 31m)"),
 )
+
+
+# ---- any script at all -----------------------------------------------------------------------
+
+WORDS = sorted({word for _, word, *_ in FLOW})
+lines = st.one_of(
+    st.sampled_from(MOVES),
+    st.sampled_from(MOVES).filter(lambda move: move.startswith("[")),
+    st.sampled_from(WRONG),
+    st.integers(1, 5).map(str),
+    st.builds(Pressed, st.sampled_from(WORDS), st.integers(0, 60)),
+    any_text.filter(lambda text: read_code(text) != NEVER_SENT).map(said),
+    st.builds(SharedContact, st.sampled_from(("+33612345678", "x")), st.just(False)),
+    st.just(SentOther()),
+    st.just(Returned()),
+    st.builds(Edited, st.sampled_from(WRONG)),
+)
+
+
+class Twin:
+    """A bot, and a stranger who begins a new conversation for each script."""
+
+    def __init__(self, parent: CoreParent) -> None:
+        self.bot = parent.bot
+        self.scripts = 0
+
+    async def follows(self, script: list[str | FromParent], lang: str) -> list[object]:
+        """All that the stranger sees. A month has passed since the last script."""
+        self.scripts += 1
+        self.bot.clock.now += 31 * DAY
+        stranger = CoreParent(self.bot, f"stranger {self.scripts}", lang)
+        dialogue, seen = Dialogue(stranger, lang), list[object]()
+        for line in (*CODE_OF_MARIE, *script):
+            if not isinstance(line, str):
+                await stranger.does(line)
+            elif not line.startswith("[") or dialogue.offers(line[1:-1]):
+                await dialogue.does(line)
+            dialogue.lang = stranger.last.lang
+            seen.append((line, [reply.to_dict() for reply in stranger.replies]))
+        seen.append(stranger.erased)
+        doors = self.bot.service.doors
+        key = doors.conversations.key(stranger.address)
+        seen.append(await doors.database.run(doors.conversations.load(key)))
+        return seen
+
+
+@pytest.mark.parametrize(
+    "examples", [300, pytest.param(100_000, marks=pytest.mark.long)], ids="{} scripts".format
+)
+def test_any_script(tmp_path: Path, examples: int) -> None:
+    """RELIABILITY T1: for any script that never proves a code, sign for sign."""
+    with asyncio.Runner() as runner:
+        stack = AsyncExitStack()
+
+        async def opens(known: bool) -> Twin:
+            path = tmp_path / f"{known}.sqlite3"
+            clock, families = Clock(), school(with_marie=known)
+            opened = core_parent(path, families, clock=clock, make_code=lambda: NEVER_SENT)
+            return Twin(await stack.enter_async_context(opened))
+
+        known, unknown = runner.run(opens(True)), runner.run(opens(False))
+
+        @settings(max_examples=examples, suppress_health_check=list(HealthCheck))
+        @given(st.lists(lines, max_size=25), st.sampled_from(("fr", "en")))
+        def check(script: list[str | FromParent], lang: str) -> None:
+            seen = runner.run(known.follows(script, lang))
+            assert seen == runner.run(unknown.follows(script, lang))
+
+        try:
+            check()
+            assert len(known.bot.sms.received) >= examples
+            assert unknown.bot.sms.received == []
+        finally:
+            runner.run(stack.aclose())
 
 
 @pytest.mark.parametrize("seed", range(30))

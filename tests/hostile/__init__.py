@@ -1,0 +1,1 @@
+"""Text, updates and files that nobody should send, at every door."""
