@@ -112,6 +112,11 @@ def erase(
             )
         )
         yield from run("DELETE FROM school_notes WHERE guardian = ?", guardian)
+        yield from run(
+            "UPDATE schools SET guardians = guardians - 1 WHERE uai ="
+            " (SELECT uai FROM guardians WHERE id = ? AND gone_at IS NULL)",
+            guardian,
+        )
         yield from run("DELETE FROM guardians WHERE id = ?", guardian)
     for chat in chats:
         yield from tallies.clear(chat)

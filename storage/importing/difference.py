@@ -165,7 +165,7 @@ def write(now: datetime) -> Work[None]:
     for people in _FIND_BY:
         for statement in _WRITE:
             yield from run(statement.replace("PEOPLE", people), stamp(now))
-    for statement in (*_WRITE_PHONES, *_WRITE_LINKS):
+    for statement in (*_WRITE_PHONES, *_WRITE_LINKS, _COUNT_GUARDIANS):
         yield from run(statement)
 
 
@@ -185,6 +185,11 @@ _WRITE = (
     "INSERT INTO PEOPLE (id, uai, source_key, name_key, digest, sealed, gone_at)"
     " SELECT id, uai, source_key, name_key, digest, sealed, CASE WHEN has_left THEN ? END"
     " FROM staged_PEOPLE WHERE change = 'added' ORDER BY id",
+)
+_COUNT_GUARDIANS = (
+    "UPDATE schools SET guardians = (SELECT count(*) FROM guardians"
+    " WHERE guardians.uai = schools.uai AND gone_at IS NULL)"
+    " WHERE uai IN (SELECT uai FROM staged_schools)"
 )
 # In the order of their keys: random places in a large index cost most of the time.
 _WRITE_PHONES = (

@@ -36,3 +36,8 @@ CREATE INDEX accounts_of_guardian ON account_guardians (account);
 ALTER TABLE codes ADD COLUMN area TEXT NOT NULL DEFAULT '';
 CREATE INDEX codes_sent ON codes (sent_at) WHERE real = 1;
 CREATE INDEX codes_sent_by_area ON codes (area, sent_at) WHERE real = 1;
+
+-- How many guardians a school has, so that a code's budget does not count a country's each time.
+ALTER TABLE schools ADD COLUMN guardians INTEGER NOT NULL DEFAULT 0;
+UPDATE schools SET guardians =
+    (SELECT count(*) FROM guardians WHERE guardians.uai = schools.uai AND gone_at IS NULL);

@@ -53,7 +53,8 @@ MISWRITTEN = ("+330612345678", "+33 6 12 34 56 78", "0612345678", "")
 
 def _register(vault: Vault, phones: list[str], others: int) -> Work[None]:
     """A guardian for each number, and others who have none."""
-    yield from run("INSERT INTO schools VALUES ('0750001U', 'plain', '', '', 0)")
+    people = len(phones) + others
+    yield from run("INSERT INTO schools VALUES ('0750001U', 'plain', '', '', 0, ?)", people)
     for phone in chain(phones, [""] * others):
         [[guardian]] = yield from run(
             "INSERT INTO guardians (uai, source_key, name_key, digest, sealed)"

@@ -114,6 +114,15 @@ async def test_the_same_file_twice_changes_nothing(registry: Registry) -> None:
     assert await registry.database.run(every("SELECT * FROM guardians, pupils, links")) == before
 
 
+async def test_the_guardians_of_a_school_are_counted(registry: Registry) -> None:
+    """The day's budget of SMS grows with them (RELIABILITY 5)."""
+    counted = every("SELECT sum(guardians) FROM schools")
+    await registry.take()
+    assert await registry.database.run(counted) == [(len(await registry.guardians()),)]
+    await registry.take((LEA,), (MARIE,))
+    assert await registry.database.run(every("SELECT sum(guardians) FROM schools")) == [(1,)]
+
+
 async def test_a_new_export_adds_changes_and_marks_who_is_gone(registry: Registry) -> None:
     await registry.take()
     people = await registry.guardians()
