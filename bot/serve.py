@@ -46,6 +46,7 @@ async def serve(settings: Settings) -> None:
             "SESAME_TELEGRAM_TOKEN is not set: write /newbot to @BotFather on Telegram, and set it"
             " to the token that you are given."
         )
+    _leave_no_core()
     sms = sms_sender(settings.sms, _show_sms)
     token = settings.telegram_token.get_secret_value().strip()
     running = asyncio.create_task(_run(settings, token, sms))
@@ -98,6 +99,14 @@ async def _answer(settings: Settings, token: str, sms: SmsSender) -> None:
                     with suppress(TimeoutError):
                         async with asyncio.timeout(LAST_SENDINGS):
                             await service.delivery.settle()
+
+
+def _leave_no_core() -> None:
+    """A core file would hold what memory held: passwords, codes (invariant I9)."""
+    with suppress(ImportError):  # Windows makes none
+        import resource  # noqa: PLC0415
+
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def _background(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

@@ -102,7 +102,7 @@ def commands() -> str:
         words = [f"sesame {name}"]
         for parameter in command.params:
             if isinstance(parameter, click.Argument):
-                words.append("FILE...")
+                words.append(parameter.metavar or "FILE...")
             elif parameter.opts[0] != "--help":
                 words.append(f"[{parameter.opts[0]}]")
         rows.append(f"| `{' '.join(words)}` | {say(f'cli.{name}', 'en')} |")

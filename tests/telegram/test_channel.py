@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import re
 import signal
 import sqlite3
 import sys
@@ -992,3 +993,12 @@ async def test_nothing_is_done_twice_after_kill_9(server: BotApi, tmp_path: Path
         await hears(marie, "Quel numéro de portable")
         assert await server.until(lambda: not server.pending)
     assert len(bot_texts(marie)) == 5
+
+
+@pytest.mark.skipif(not Path("/proc/self/limits").exists(), reason="only Linux tells the limits")
+async def test_a_crash_leaves_no_core_file(server: BotApi, tmp_path: Path) -> None:
+    """Memory holds passwords for a moment (invariant I9)."""
+    async with process(server, tmp_path) as running:
+        assert await server.until(lambda: bool(server.calls_of("getUpdates")), 20)
+        limits = Path(f"/proc/{running.pid}/limits").read_text("ascii")
+    assert re.search(r"^Max core file size +0 +0 ", limits, re.MULTILINE)
