@@ -119,7 +119,7 @@ def status(as_json: bool) -> None:
     run(show_status(settings(), as_json, person_lang()))
 
 
-WHO = click.argument("who", metavar="PHONE|IDENTIFIER")
+WHO = click.argument("who", metavar="WHO")
 
 
 def reason(command: Any) -> Any:
