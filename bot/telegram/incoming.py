@@ -79,12 +79,12 @@ def _edit(message: telegram.Message) -> Edited | None:
     """A changed text. Captions and places that move are of no interest."""
     if message.text is None:
         return None
-    return Edited(said(message.text).text, str(message.message_id))
+    return Edited(said(message.text).text, f"{message.message_id:d}")
 
 
 def _message(message: telegram.Message) -> FromParent | None:
     if message.text is not None:
-        return said(message.text, str(message.message_id), _is_of_another(message))
+        return said(message.text, f"{message.message_id:d}", _is_of_another(message))
     if message.contact:
         return SharedContact(message.contact.phone_number, own=_is_own_contact(message))
     if any(message[kind] for kind in MessageAttachmentType) or message.checklist:

@@ -82,11 +82,14 @@ class Polling:
         url = f"{self._bot.base_url}/getUpdates?{urlencode(query)}"
         payload = await self._bot.request.retrieve(url, read_timeout=HOLD + 10)
         try:
-            answer = json.loads(payload)["result"]
-            self.answered_at = monotonic()
-            return [(int(raw["update_id"]), raw) for raw in answer]
-        except (ValueError, TypeError, KeyError, OverflowError):
+            result = list(json.loads(payload)["result"])
+        except (ValueError, TypeError, KeyError, RecursionError):
             raise NetworkError("the answer is not readable") from None
+        self.answered_at = monotonic()
+        numbered = [(raw["update_id"], raw) for raw in result if _is_numbered(raw)]
+        if result and not numbered:  # nothing to do or to acknowledge: not again at once
+            raise NetworkError("no update is readable")
+        return numbered
 
     async def _turn(self, raw: Any) -> None:
         """Everything about one update.
@@ -95,13 +98,15 @@ class Polling:
         """
         try:
             update = telegram.Update.de_json(raw, None)
+            chat = update.effective_chat
+            if chat is not None and type(chat.id) is not int:
+                raise TypeError  # the library takes any type as it is
             group, ours = read_group(update), read_update(update)
         except Exception as error:
             log(Event.UPDATE_UNREADABLE, kind=type(error).__name__)
             return
         if update.callback_query:
             self._answer(update.callback_query.id)
-        chat = update.effective_chat
         if chat is None:
             return
         async with self._locks.setdefault(chat.id, asyncio.Lock()):
@@ -167,3 +172,9 @@ class Polling:
             )
         with suppress(TelegramError):  # gone already
             await self._bot.leave_chat(group.chat)
+
+
+def _is_numbered(raw: Any) -> bool:
+    """Whether this is an update, which can be acknowledged. One that is not stops no other."""
+    number = raw.get("update_id") if isinstance(raw, dict) else None
+    return type(number) is int and 0 <= number < 2**63
