@@ -3,7 +3,7 @@
 from bot.channel import said
 from bot.engine import Update
 from flows.inputs import Input, Pressed, SharedContact
-from flows.table import S
+from flows.table import OPENED, S
 from storage.database import StorageError, every
 from tests.faults.way import ANSWERS
 from tests.helpers.dialogue import Dialogue
@@ -61,7 +61,7 @@ class CoreWay:
         Returns how many hours it took. After so many it is too long.
         """
         hours = 0
-        while (state := await self.state()) is not S.DONE:
+        while (state := await self.state()) not in OPENED:
             if state in ANSWERS and not (state is S.CODE and not self.parent.sms.received):
                 await self.does(state)
             if state is S.NO_SMS or (state is S.CODE and await self.state() is S.CODE):
