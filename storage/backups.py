@@ -13,11 +13,12 @@ from pathlib import Path
 
 
 def backups_of(database: Path) -> list[Path]:
-    """All copies of a database, oldest first, and what a kill left of one: all hold its data."""
+    """All copies of a database by name, and what a kill left of one: each holds its data."""
     folder = database.parent / "backups"
     if not folder.is_dir():
         return []
-    return sorted(file for file in folder.iterdir() if file.name.startswith(f"{database.name}."))
+    starts = (f"{database.name}.schema-", f"{database.name}.draft")
+    return sorted(file for file in folder.iterdir() if file.name.startswith(starts))
 
 
 def write_backup(database: Path, version: int) -> None:

@@ -153,13 +153,13 @@ async def test_a_new_database_needs_none(path: Path) -> None:
 
 
 def test_backups_of_another_database_are_not_ours(path: Path) -> None:
-    other = path.with_name("sesame.sqlite")
+    other = path.with_name("sesame.sqlite3.old")
     other.write_bytes(path.read_bytes())
     with processes(1) as [one]:
         one.opens(path=str(path), more=MORE)
         one.opens(path=str(other), more=MORE)
     names = [[file.name.partition(".schema-")[0] for file in backups_of(p)] for p in (path, other)]
-    assert names == [["sesame.sqlite3"], ["sesame.sqlite"]]
+    assert names == [["sesame.sqlite3"], ["sesame.sqlite3.old"]]
 
 
 def test_a_migration_that_fails_at_every_start_leaves_one_backup(path: Path) -> None:
