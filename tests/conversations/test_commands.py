@@ -4,7 +4,8 @@ import pytest
 
 from bot.channel import said
 from flows.inputs import Edited, Pressed, Returned
-from flows.outputs import Ask, Say
+from flows.outputs import Ask, Refusal, Say
+from flows.refusals import Reason
 from flows.step import step
 from flows.table import ASKING, CLOSED, NAMES, OPENED, QUESTIONS, UNDER_WAY, S
 from storage.database import every
@@ -152,8 +153,10 @@ async def test_old_buttons(arrive: Arrive, state: S) -> None:
                 continue  # a double tap: below
             after, said_now = step(chat, Pressed(choice, asked), core.clock())
             assert after.state is state
-            assert [type(output) for output in said_now if not isinstance(output, Say)] == [Ask]
-            assert said_now[0] == Say("stale", said_now[0].facts)  # type: ignore[union-attr]
+            refusal, told, *rest = said_now
+            assert refusal == Refusal(Reason.STALE_BUTTON)
+            assert told == Say("stale", told.facts)  # type: ignore[union-attr]
+            assert [type(output) for output in rest if not isinstance(output, Say)] == [Ask]
     await core.does(Pressed("other_number", core.last.asked - 1))
     parent.hears("stale")
     parent.is_asked(state)
