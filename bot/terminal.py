@@ -1,5 +1,6 @@
 """The terminal channel: replies and SMS on a screen or a pipe, and the transcript of both."""
 
+import io
 import re
 import sys
 from dataclasses import dataclass, field
@@ -27,7 +28,15 @@ class Screen(Protocol):
 
 
 class Pipe:
-    """Plain lines: one message a line in, no escape codes out."""
+    """Plain lines: one message a line in, no escape codes out.
+
+    What cannot be read or shown in the pipe's encoding is replaced: it stops nobody.
+    """
+
+    def __init__(self) -> None:
+        for stream in (sys.stdin, sys.stdout):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="replace")
 
     def reply(self, reply: Reply) -> None:
         """The text, then a line for each choice."""

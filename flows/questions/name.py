@@ -24,7 +24,7 @@ _TITLE = (
     r"|docteur)(?:\.|(?= )))"
 )
 _TITLES = re.compile(
-    rf"(?:{_TITLE} ?(?:(?:et|and|ou|or|&|/) ?(?={_TITLE}))?)+(?=\S)", re.IGNORECASE
+    rf"(?:{_TITLE} ?(?:(?:et|and|ou|or|&|/) ?(?={_TITLE}))?){{1,6}}(?=\S)", re.IGNORECASE
 )
 
 # Words that begin a family name: "Ben Ali" and "LE GALL" are one name, not a last and a first.
