@@ -11,11 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from flows.secret import Secret
-from storage.database import every, open_database
-from storage.rotation import SEALED
-from storage.vault import Vault, VaultError
+from storage.vault import VaultError
 from tests.helpers.dialogue import PASSWORD
+from tests.storage.test_rotation import opened_by
 from tests.telegram.phone import Person
 from tests.telegram.server import BotApi
 from tests.telegram.test_channel import TOKEN, process
@@ -91,19 +89,6 @@ def _is_asked(person: Person, after: int) -> bool:
     return last.from_bot and last.id > after and bool(last.markup)
 
 
-async def opens(path: Path, secret: str) -> int:
-    """How many sealed values this secret alone opens. Raises VaultError for one it does not."""
-    number, vault = 0, Vault(Secret(secret))
-    async with open_database(path) as database:
-        for table, column, by, place in SEALED:
-            rows = await database.run(every(f"SELECT {column}, {by} FROM {table}"))
-            for value, *bound_to in rows:
-                if value is not None:
-                    vault.open(value, place(*bound_to))
-                    number += 1
-    return number
-
-
 async def test_a_parent_hears_that_the_school_lifted_the_pause(
     server: BotApi, machine: Machine
 ) -> None:
@@ -141,9 +126,9 @@ async def test_the_secret_changes_while_parents_talk(server: BotApi, machine: Ma
         assert "portable" in paul.last.text
         late = server.person()
         await says(late, "/start")  # who was not there before
-    assert await opens(machine.database, new.strip()) >= 8
+    assert await opened_by(machine.database, new.strip()) >= 8
     with pytest.raises(VaultError):
-        await opens(machine.database, old.strip())
+        await opened_by(machine.database, old.strip())
     async with process(server, machine.folder):  # started with the new one alone
         await says(paul, "06 99 99 99 99")
         assert "06 99 99 99 99" in paul.last.text
