@@ -51,7 +51,7 @@ POLICY = {  # an impatient parent may ask for many codes, and nobody is nudged
     "resend_waits": "1s 1s 1s 1s 1s 1s 1s 1s",
     "codes_per_number": "40/1h",
     "codes_per_chat": "20/1h",
-    "nudge_after": "1h",
+    "nudge_after": "30m",
 }
 
 
