@@ -53,6 +53,7 @@ async def test_a_pause_is_as_long_as_it_was(meet_core: MeetCore, trick: tuple[st
     until, texted = parent.clock.now + PAUSE, len(parent.sms.received)
     for line in trick:
         await does(parent, line)
+        parent.does_not_hear("error.internal")
         assert await pause_of(parent) == until
     await parent.parent.does(SharedContact("+33612345678", own=True))
     await parent.parent.does(Edited("123456", "1"))

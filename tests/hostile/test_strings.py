@@ -12,6 +12,7 @@ from flows.inputs import Edited
 from flows.questions.password import MAX_LENGTH
 from flows.table import ENDED, QUESTIONS, S
 from tests.conversations.conftest import Arrive
+from tests.flows.samples import a_chat
 from tests.hostile.strings import NAUGHTY, STRINGS
 
 READ = (
@@ -88,6 +89,14 @@ def unsound_record(chat: Chat) -> Iterator[str]:
         for text in _texts(value):
             if list(unsound(text)) or "\n" in text or len(text) > MAX_LENGTH:
                 yield f"{name}: {text!a}"
+
+
+@pytest.mark.parametrize("text", ["Du\u202epont", "a\x07", "a\0b", "\u2068x", "\ue001", "\u200f"])
+def test_what_is_unsound_is_found(text: str) -> None:
+    assert list(unsound(text))
+    assert list(unsound_record(a_chat(S.CODE, last=text)))
+    assert list(unsound_record(a_chat(S.CODE, avoid=("Marie", text))))
+    assert not list(unsound_record(a_chat(S.CODE)))
 
 
 def _texts(value: Any) -> Iterator[str]:
