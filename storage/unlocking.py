@@ -25,7 +25,6 @@ def lift(
     for number in sorted(phones):
         yield from tallies.clear(vault.key("phone", number))
     for guardian in (guardian for person in people for guardian in person.guardians):
-        yield from tallies.clear(vault.key("guardian", guardian))
         for (pupil,) in (yield from every("SELECT pupil FROM links WHERE guardian = ?", guardian)):
             yield from tallies.clear(vault.key("pupil", pupil))
     for chat in chats:
