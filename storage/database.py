@@ -221,10 +221,7 @@ async def connect(path: str | Path) -> Database:
     except BaseException as error:
         await database.close()
         if isinstance(error, sqlite3.Error):
-            named = _named(error)  # our SQL is right: what it does not find here is damaged
-            raise (
-                named if isinstance(named, StorageError) else StorageError(*_DAMAGED.args)
-            ) from error
+            raise _named(error) from error
         if isinstance(error, OSError):
             raise StorageError(f"{path} belongs to another user: {error.strerror}.") from error
         raise
@@ -264,6 +261,14 @@ def make_folder(folder: Path) -> None:
         raise StorageError(f"{folder} cannot be made: {error.strerror}.") from error
 
 
+# Our tables, and a head that says that there is no schema yet. One statement: another process may be
+# making the schema at this moment.
+_HEADLESS = (
+    "SELECT 1 FROM pragma_user_version"
+    " WHERE user_version = 0 AND EXISTS (SELECT 1 FROM sqlite_master WHERE name = 'canary')"
+)
+
+
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     # WAL lets the bot read while an import writes. FULL: a reply that was sent means that the
     # progress behind it survives a power cut too (promise 1). secure_delete: what is erased is
@@ -272,6 +277,8 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA secure_delete = ON")
+    if connection.execute(_HEADLESS).fetchone():  # nothing is made over what is there
+        raise StorageError(*_DAMAGED.args)
     _migrate(connection, path)
 
 

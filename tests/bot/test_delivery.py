@@ -576,7 +576,10 @@ async def test_a_message_that_can_never_be_erased(desk: Desk) -> None:
     assert await desk.statuses() == ["failed"]
 
 
-async def test_erasing_is_given_up_in_the_end(desk: Desk, slept: list[float]) -> None:
+async def test_erasing_is_given_up_in_the_end(
+    desk: Desk, slept: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.delivery.GROWS_TO", 600)
     desk.messenger.faults["marie"].extend([TryLater(60)] * 5000)
     await desk.puts("42", kind=ERASE)
     await desk.sends()
