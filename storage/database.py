@@ -219,8 +219,8 @@ def _make_folder(folder: Path) -> None:
         raise StorageError(f"{folder} cannot be made: {error.strerror}.") from error
 
 
-# Our tables, and a head that says that there is no schema yet. One statement: another process may be
-# making the schema at this moment.
+# Our tables, and a head that says that there is no schema yet. One statement, because another
+# process may be making the schema at this moment.
 _HEADLESS = (
     "SELECT 1 FROM pragma_user_version"
     " WHERE user_version = 0 AND EXISTS (SELECT 1 FROM sqlite_master WHERE name = 'canary')"
