@@ -143,7 +143,7 @@ async def test_an_import_and_an_erasure_beside(server: BotApi, machine: Machine)
         await machine.sesame("import", "register.csv")
         await says(marie, PASSWORD)
         done = await machine.sesame("erase", "0612345678", "--reason", "letter", "--yes")
-        assert "1 records of the register" in done
+        assert "records of the register: 1" in done
         await says(marie, PASSWORD)  # her conversation is gone: it begins again
         assert "Vous êtes parent ou élève" in marie.last.text
         assert await server.until(lambda: len(marie.screen) > 0 and not server.pending)
