@@ -86,7 +86,7 @@ async def says(person: Person, *lines: str) -> None:
 
 def _is_asked(person: Person, after: int) -> bool:
     last = person.chat.messages[-1]
-    return last.from_bot and last.id > after and bool(last.markup)
+    return last.from_bot and last.id > after and bool(last.offered)
 
 
 async def test_a_parent_hears_that_the_school_lifted_the_pause(
