@@ -222,6 +222,7 @@ class Delivery:
                 log(Event.SMS_REFUSED, kind=refused.kind)
                 await self._sms_not_sent(address, parcel, "refused")
             elif parcel.attempts < MOST_TRIES:
+                log(Event.SMS_WAITS, kind=refused.kind)
                 await self._later(parcel, SMS_AGAIN)
                 await self._sms_fails()
             else:

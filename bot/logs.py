@@ -43,6 +43,7 @@ class Event(StrEnum):
     CALL_REFUSED = "call_refused", logging.ERROR, "Telegram refuses a message for good; it is given up"
     REPLY_FAILED = "reply_failed", logging.ERROR, "our own mistake in sending a reply; it is tried again"
     REPLY_GIVEN_UP = "reply_given_up", logging.ERROR, "a reply could not be delivered for a day"
+    SMS_WAITS = "sms_waits", logging.WARNING, "the SMS sender refuses for now; it is tried again until the code has expired"
     SMS_REFUSED = "sms_refused", logging.WARNING, "the SMS sender refuses an SMS for good"
     SMS_UNCLEAR = "sms_unclear", logging.WARNING, "nobody knows whether an SMS left; it is not sent again"
     TELEGRAM_SILENT = "telegram_silent", logging.WARNING, "Telegram did not answer, or asks to wait"
