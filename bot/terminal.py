@@ -1,6 +1,7 @@
 """The terminal channel: replies and SMS on a screen or a pipe, and the transcript of both."""
 
 import io
+import os
 import re
 import sys
 from dataclasses import dataclass, field
@@ -40,16 +41,18 @@ class Pipe:
 
     def reply(self, reply: Reply) -> None:
         """The text, then a line for each choice."""
-        lines = [reply.text, *numbered(reply), ""]
-        print("\n".join(lines), flush=True)
+        self.note("\n".join([reply.text, *numbered(reply), ""]))
 
     def sms(self, to: str, text: str) -> None:
         """The SMS on one line."""
-        print(f"SMS to {to}: {text}\n", flush=True)
+        self.note(f"SMS to {to}: {text}\n")
 
     def note(self, text: str) -> None:
-        """The remark, as it is."""
-        print(text, flush=True)
+        """The remark, as it is; to nobody when the reader has gone (`sesame chat | head`)."""
+        try:
+            print(text, flush=True)
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
     def read(self, hidden: bool) -> str:
         """The next line; a password is read like any other, and never printed."""

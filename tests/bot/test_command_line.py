@@ -376,6 +376,28 @@ def test_one_line_in_a_real_process_too(tmp_path: Path, database: Path) -> None:
     assert ".env" in one_line(process(tmp_path, "status"))
 
 
+def test_whoever_reads_may_leave(tmp_path: Path) -> None:
+    """As in `sesame chat | head -1`: no word of ours about it."""
+    running = subprocess.Popen(
+        [sys.executable, "-m", "bot", "chat"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=tmp_path,
+        env=environment(tmp_path, PYTHONPATH=str(Path(__file__).parents[2])),
+    )
+    assert running.stdin
+    assert running.stdout
+    assert running.stderr
+    running.stdout.readline()
+    running.stdout.close()
+    running.stdin.write(b"bonjour\nparent\n")
+    running.stdin.close()
+    assert running.wait(30) == 0
+    assert running.stderr.read() == b""
+    running.stderr.close()
+
+
 def test_an_interruption(capsys: pytest.CaptureFixture[str]) -> None:
     async def interrupted() -> None:
         raise KeyboardInterrupt
