@@ -141,8 +141,7 @@ def renew_secret_file(database: Path) -> None:
     The one before is set aside first: whatever happens, each of the two is in a file.
     """
     path, before = secret_file(database), old_secret_file(database)
-    if not before.exists():
-        _write_once(before, _read_secret(path).reveal())
+    _write_once(before, _read_secret(path).reveal())
     if _read_secret(path) == _read_secret(before):
         fresh = path.with_name(f"{path.name}.new")
         fresh.unlink(missing_ok=True)

@@ -18,6 +18,7 @@ from tests.conversations.roads import ALL_TO_DONE, CODE_OF_MARIE, everybody
 from tests.helpers.clock import Clock
 from tests.helpers.dialogue import PASSWORD, Dialogue
 from tests.helpers.parent import SECRET, CoreParent, core_parent, test_settings
+from tests.helpers.school import a_school
 
 NEW = "the next secret for tests, long enough as well"
 NOW = Clock().now
@@ -156,6 +157,33 @@ async def test_a_secret_beside_the_database_is_found_again(path: Path) -> None:
             await rotates(other, NEW, SECRET)
         await marie.follows("(code)", PASSWORD, PASSWORD)
         marie.hears("child.ask")
+
+
+async def test_the_canary_says_who_seals(path: Path) -> None:
+    """Until the change begins the old secret does, also where the new one is known already."""
+    async with core_parent(path, everybody()):
+        pass
+    async with core_parent(path, everybody(), secret=NEW, old_secret=SECRET) as parent:
+        await Dialogue(parent, "fr").follows(*CODE_OF_MARIE)
+    assert await opened_by(path, SECRET) >= 20
+
+
+async def test_an_import_that_began_before_changes_nothing(path: Path, tmp_path: Path) -> None:
+    """What it has read is sealed with the old secret: one line, and it can be run again."""
+    async with core_parent(path, everybody()):
+        pass
+    before = await opened_by(path, SECRET)
+    async with open_database(path) as database, open_database(path) as other:
+        vault = Vault(Secret(SECRET))
+        await database.run(check_secret(vault))
+        await rotates(other, NEW, SECRET)
+        with pytest.raises(SecretChanged):
+            await (
+                a_school()
+                .knows("Paul NOIR", "06 99 99 99 99", {"Ana NOIR": "20/10/2015"})
+                .fills(database, vault, Clock())
+            )
+    assert await opened_by(path, NEW) == before
 
 
 async def test_look_ups_stay_as_they_were(path: Path) -> None:
