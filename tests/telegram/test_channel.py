@@ -26,7 +26,8 @@ from bot.telegram.outgoing import TelegramChannel
 from bot.telegram.profile import introduce
 from flows.table import QUESTIONS
 from locales import LANGUAGES
-from storage.database import Busy
+from storage.database import Busy, every, run
+from storage.retention import purge as real_purge
 from tests.helpers import parent as helpers
 from tests.helpers.clock import Clock
 from tests.helpers.school import a_school
@@ -863,6 +864,53 @@ async def test_serve_wakes_conversations_whatever_happens(
             await woken.wait()
     assert "waking_waits why=still busy" in caplog.messages
     assert "waking_waits kind=RuntimeError place=test_channel.py:" in caplog.text
+
+
+async def test_serve_forgets_what_is_old_whatever_happens(
+    server: BotApi,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The database is busy, then we make a mistake; the bot answers meanwhile."""
+    failures: list[Exception] = [Busy("still busy"), RuntimeError("canary")]
+
+    async def purge(*arguments: Any) -> dict[str, int]:
+        if failures:
+            raise failures.pop(0)
+        return await real_purge(*arguments)
+
+    monkeypatch.setattr("bot.serve.purge", purge)
+    monkeypatch.setattr("bot.serve.PURGE_EVERY", 0.05)
+    settings, marie = serve_settings(server, tmp_path), server.person()
+    async with open_storage(settings) as (database, _):
+        await database.run(run("INSERT INTO updates VALUES ('long ago', 1)"))
+    async with served(settings):
+        marie.says("/start")
+        await hears(marie, "Vous êtes parent ou élève")
+        async with open_storage(settings) as (database, _), asyncio.timeout(10):
+            old = "SELECT 1 FROM updates WHERE id = 'long ago'"
+            while await database.run(every(old)):  # noqa: ASYNC110 - the bot deletes it
+                await asyncio.sleep(0.02)
+    assert "purging_waits why=still busy" in caplog.messages
+    assert "purging_waits kind=RuntimeError place=test_channel.py:" in caplog.text
+
+
+async def test_serve_started_with_a_clock_that_was_set_back(
+    server: BotApi, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The log says that codes are void (RELIABILITY T22)."""
+    settings, marie = serve_settings(server, tmp_path), server.person()
+    async with served(settings):
+        marie.says("/start")
+        await hears(marie, "Vous êtes parent ou élève")
+    assert "clock_was_set_back" not in caplog.text
+    async with open_storage(settings) as (database, _):
+        await database.run(run("UPDATE chats SET updated_at = updated_at + 86400"))
+    async with served(settings):
+        marie.says("parent")
+        await hears(marie, "Que souhaitez-vous faire")
+    assert "clock_was_set_back" in caplog.text
 
 
 async def test_serve_removes_a_webhook(server: BotApi, tmp_path: Path) -> None:
