@@ -104,7 +104,8 @@ def commands() -> str:
             if isinstance(parameter, click.Argument):
                 words.append(parameter.metavar or "FILE...")
             elif parameter.opts[0] != "--help":
-                words.append(f"[{parameter.opts[0]}]")
+                option = parameter.opts[0]
+                words.append(option if parameter.required else f"[{option}]")
         rows.append(f"| `{' '.join(words)}` | {say(f'cli.{name}', 'en')} |")
     return "\n".join(rows)
 
