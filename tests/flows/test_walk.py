@@ -704,15 +704,25 @@ def test_a_pause_outlives_what_is_erased() -> None:
 
 def test_who_was_unlocked_begins_anew() -> None:
     """The next pause is as short as the first, and needs as many wrong codes."""
-    walk = a_walk(S.CHECKING)
-    walk.is_answered(i.CodeWrong(0))
-    says(walk, "renvoyer").types(CODES[1])
-    walk.is_answered(i.CodeWrong(0))
-    assert walk.chat.state is S.LOCKED
-    walk.happens(i.Unlocked())
-    assert walk.said[0] == "unlocked"
-    assert (walk.chat.state, walk.chat.locked_until) == (S.CHECK, None)
-    assert (walk.chat.locks, walk.chat.burnt) == (0, 0)
+    for typed, state in (((), S.CHECK), (("/effacer",), S.PROFILE)):
+        walk = a_walk(S.CHECKING)
+        walk.is_answered(i.CodeWrong(0))
+        says(walk, "renvoyer").types(CODES[1])
+        walk.is_answered(i.CodeWrong(0))
+        says(walk, *typed)
+        assert walk.chat.state is S.LOCKED
+        walk.happens(i.Unlocked())
+        assert "unlocked" in walk.said
+        assert (walk.chat.state, walk.chat.locked_until) == (state, None)
+        assert (walk.chat.locks, walk.chat.burnt) == (0, 0)
+
+
+def test_late_sms_are_told_once() -> None:
+    walk = a_walk(S.CODE)
+    walk.happens(i.SmsDelayed())
+    assert walk.said == ["code.late"]
+    walk.happens(i.SmsDelayed())
+    assert walk.said == []
 
 
 def test_nobody_starts_again_without_a_language() -> None:
@@ -779,6 +789,8 @@ def test_nothing_that_many_parents_do_breaks_what_must_hold() -> None:
         test_the_second_code_that_is_burnt_brings_a_pause()
         test_a_name_is_mended(("Martin", "Martin", "oui"))
         test_a_name_is_mended(("DUPONT Marie", "oui"))
+        test_who_was_unlocked_begins_anew()
+        test_late_sms_are_told_once()
         assert walk(examples=2_000, steps=100) >= 200_000
     missed = [row for row in FLOW if not any(Walk.fired[one] for one in lines([row]))]
     assert missed == []
