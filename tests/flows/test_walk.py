@@ -717,6 +717,14 @@ def test_who_was_unlocked_begins_anew() -> None:
         assert (walk.chat.locks, walk.chat.burnt) == (0, 0)
 
 
+def test_an_identifier_that_did_not_leave_can_be_sent_again() -> None:
+    walk = a_walk(S.DONE)
+    says(walk, "par sms")
+    assert walk.chat.texted
+    walk.happens(i.TextFailed())
+    assert (walk.said[0], walk.chat.texted) == ("done.text_failed", False)
+
+
 def test_late_sms_are_told_once() -> None:
     walk = a_walk(S.CODE)
     walk.happens(i.SmsDelayed())
@@ -791,6 +799,7 @@ def test_nothing_that_many_parents_do_breaks_what_must_hold() -> None:
         test_a_name_is_mended(("DUPONT Marie", "oui"))
         test_who_was_unlocked_begins_anew()
         test_late_sms_are_told_once()
+        test_an_identifier_that_did_not_leave_can_be_sent_again()
         assert walk(examples=2_000, steps=100) >= 200_000
     missed = [row for row in FLOW if not any(Walk.fired[one] for one in lines([row]))]
     assert missed == []
