@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TypeVar
 
 from bot.channel import Channel, Reply, TryLater, Undeliverable
@@ -238,7 +239,7 @@ class Delivery:
     async def _sms_not_sent(self, address: Address, parcel: Parcel, handled: str) -> None:
         await self._finish(parcel, "failed", handled)
         if parcel.expires_at is None:  # the identifier, after the proof: there honesty is allowed
-            await self._until_stored(lambda: self._tell(address, TextFailed()))
+            await self._until_stored(partial(self._tell, address, TextFailed()))
 
     async def _sms_fails(self) -> None:
         """Tell all who wait for a code, known or not: who alone is told would be known (I10).
@@ -252,7 +253,7 @@ class Delivery:
         find = self._conversations.awaiting_sms
         waiting = await self._until_stored(lambda: self._database.run(find(self._channels)))
         for address in waiting:
-            await self._until_stored(lambda to=address: self._tell(to, SmsDelayed()))  # type: ignore[misc]
+            await self._until_stored(partial(self._tell, address, SmsDelayed()))
 
     async def _later(self, parcel: Parcel, seconds: float) -> None:
         """Once more, after at least so many seconds; more with each failure."""

@@ -16,11 +16,12 @@ from bot.app import (
     renew_secret_file,
     run_service,
     secret_file,
-    sms_sender,
 )
 from bot.clock import utc_now
 from bot.engine import Update
 from bot.settings import Settings, Unclear
+from bot.sms import ConsoleSms
+from bot.status import show_counts
 from flows.inputs import Unlocked
 from flows.questions.name import fold
 from flows.questions.phone import SeveralPhones, read_phone
@@ -45,7 +46,7 @@ async def unlock(settings: Settings, who: str, reason: str, lang: str) -> None:
         found, phones = await _find(database, vault, who, lang)
         chats = await database.prepare(conversations_of(vault, found, phones))
         await database.run(lift(vault, found, phones, chats, operator(), reason, utc_now()))
-        nothing = sms_sender("console:", lambda _to, _text: None)
+        nothing = ConsoleSms(lambda _to, _text: None)
         # Without a channel here the replies stay in the outbox, and the running bot sends them.
         async with run_service(settings, database, vault, {}, nothing) as service:
             for chat in chats:
@@ -96,8 +97,7 @@ async def purge_old(settings: Settings, as_json: bool, lang: str) -> None:
         click.echo(json.dumps(gone))
         return
     click.echo(locales.say("purge.done", lang))
-    for what, number in gone.items():
-        click.echo(f"  {what:<28}{number:>10}")
+    show_counts(gone)
 
 
 def purge_backups(settings: Settings) -> int:

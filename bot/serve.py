@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -104,7 +104,7 @@ async def _answer(settings: Settings, token: str, sms: SmsSender) -> None:
 def _leave_no_core() -> None:
     """A core file would hold what memory held: passwords, codes (invariant I9)."""
     with suppress(ImportError):  # Windows makes none
-        import resource  # noqa: PLC0415
+        import resource  # noqa: PLC0415 - not on every system
 
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
@@ -148,13 +148,8 @@ async def _beside(
 async def _wake(service: Service) -> None:
     """Wake the conversations whose moment has come, and send what nobody here put in, for ever."""
     while True:
-        for look in (service.engine.wake, service.delivery.look):
-            try:
-                await look()
-            except StorageError as error:
-                log(Event.WAKING_WAITS, why=str(error))
-            except Exception as error:
-                log(Event.WAKING_WAITS, kind=type(error).__name__, place=place_of(error))
+        await _surely(service.engine.wake, Event.WAKING_WAITS)
+        await _surely(service.delivery.look, Event.WAKING_WAITS)
         await asyncio.sleep(WAKE_EVERY)
 
 
@@ -162,15 +157,24 @@ async def _purge(
     settings: Settings, database: Database, vault: Vault, clock: Callable[[], datetime]
 ) -> None:
     """Forget what was kept long enough, for ever."""
+
+    async def forget() -> None:
+        await purge(database, vault, settings.retention, SESAME, clock())
+        purge_backups(settings)
+
     while True:
         await asyncio.sleep(PURGE_EVERY)
-        try:
-            await purge(database, vault, settings.retention, SESAME, clock())
-            purge_backups(settings)
-        except StorageError as error:
-            log(Event.PURGING_WAITS, why=str(error))
-        except Exception as error:
-            log(Event.PURGING_WAITS, kind=type(error).__name__, place=place_of(error))
+        await _surely(forget, Event.PURGING_WAITS)
+
+
+async def _surely(work: Callable[[], Awaitable[None]], waits: Event) -> None:
+    """Do it; whatever goes wrong is logged as `waits`, and its next time comes."""
+    try:
+        await work()
+    except StorageError as error:
+        log(waits, why=str(error))
+    except Exception as error:
+        log(waits, kind=type(error).__name__, place=place_of(error))
 
 
 def _show_sms(to: str, text: str) -> None:

@@ -23,8 +23,13 @@ async def show_status(settings: Settings, as_json: bool, lang: str) -> None:
         return
     for part, numbers in counts.items():
         click.echo(locales.say(f"counts.{part}", lang))
-        for name, number in _flat(numbers):
-            click.echo(f"  {name:<28}{number:>10}")
+        show_counts(numbers)
+
+
+def show_counts(numbers: dict[str, Any]) -> None:
+    """One line each, aligned."""
+    for name, number in _flat(numbers):
+        click.echo(f"  {name:<28}{number:>10}")
 
 
 def _flat(numbers: dict[str, Any]) -> list[tuple[str, int]]:

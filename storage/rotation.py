@@ -69,5 +69,5 @@ def _page(vault: Vault, sealed: Sealed, after: int) -> Work[tuple[int | None, in
         fresh = None if value is None else vault.reseal(value, place(*bound_to))
         if fresh is not None:
             anew.append((fresh, number))
-    yield from run_many(f"UPDATE {table} SET {column} = ? WHERE rowid = ?", anew)  # noqa: S608
+    yield from run_many(f"UPDATE {table} SET {column} = ? WHERE rowid = ?", anew)  # noqa: S608 - our own
     return (rows[-1][0] if rows else None), len(anew)

@@ -1,6 +1,7 @@
 """Somebody with a contact card that is not theirs, or with what others wrote (T11, T12)."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +96,7 @@ async def test_cards_that_are_not_the_senders(tmp_path: Path) -> None:
     async with telegram_parent(tmp_path / "db", a_school()) as marie:
         await at_the_phone(marie)
         for kind, shares in NOT_THEIRS.items():
-            await marie.does(lambda shares=shares: shares(marie.person))  # type: ignore[misc]
+            await marie.does(partial(shares, marie.person))
             assert marie.reads.startswith(said), kind
             assert await marie.bot.query("SELECT state FROM chats") == [("phone",)], kind
         assert marie.sms.received == []
@@ -105,7 +106,7 @@ async def test_own_cards_that_hold_no_mobile(tmp_path: Path) -> None:
     async with telegram_parent(tmp_path / "db", a_school()) as marie:
         await at_the_phone(marie)
         for kind, shares in NO_MOBILE.items():
-            await marie.does(lambda shares=shares: shares(marie.person))  # type: ignore[misc]
+            await marie.does(partial(shares, marie.person))
             assert len(marie.said) == 1, kind
             assert "Quel numéro de portable" in marie.reads, kind
             assert await marie.bot.query("SELECT state FROM chats") == [("phone",)], kind
@@ -120,7 +121,7 @@ async def test_a_card_tells_nothing_of_others(tmp_path: Path) -> None:
         await at_the_phone(marie)
         heard = set()
         for phone in (MARIE, SOPHIE, "33611223344", "33142685300", "x"):
-            await marie.does(lambda phone=phone: marie.person.shares_contact(phone, user_id=9))  # type: ignore[misc]
+            await marie.does(partial(marie.person.shares_contact, phone, user_id=9))
             heard.add(marie.reads)
         assert len(set(map(_first_line, heard))) == 1
 
@@ -166,7 +167,7 @@ async def test_a_forwarded_code_is_no_answer(tmp_path: Path, origin: str) -> Non
             {"via_bot": OTHER_BOT} if origin == "bot" else {"forward_origin": origins[origin]}
         )
         for code in ("111111", marie.sms.last_code) * 3:
-            await marie.does(lambda code=code: marie.person.sends(text=code, **from_there))  # type: ignore[misc]
+            await marie.does(partial(marie.person.sends, text=code, **from_there))
             assert marie.reads.startswith(said)
         tries = "SELECT status, tries_left FROM codes"
         assert await marie.bot.query(tries) == [("current", 5)]
