@@ -37,6 +37,8 @@ class Reply:
     contact: str = ""  # label of "share my number", where it is offered
     hidden: bool = False  # the answer is a password
     leaves_contact: str = ""  # a short word that takes the contact button away
+    copy: str = ""  # label of "copy", where the stretch marked "exact" is worth copying
+    page: str = ""  # label of "open the page for the password", where there is one
 
     def to_dict(self) -> dict[str, Any]:
         """A plain JSON value; `from_dict` takes it back."""
@@ -65,8 +67,12 @@ class TryLater(Exception):
 class Channel(Protocol):
     """A place where parents are talked to."""
 
-    async def send(self, place: str, reply: Reply) -> None:
-        """Show the reply. Raises TryLater or Undeliverable."""
+    async def send(self, place: str, reply: Reply, after: str | None = None) -> str | None:
+        """Show the reply, and return the name of its message where it can be changed later.
+
+        `after` names the message of the reply before, whose buttons this one replaces. Raises
+        TryLater or Undeliverable.
+        """
 
     async def erase(self, place: str, message: str) -> None:
         """Remove the parent's message. Raises TryLater or Undeliverable."""

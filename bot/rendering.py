@@ -56,6 +56,8 @@ class Renderer:
             asked=ask.asked,
             contact=_label("share_phone", ask, langs) if ask.contact else "",
             hidden=ask.hidden,
+            copy=_label("copy", ask, langs) if ask.copy else "",
+            page=_label("page", ask, langs) if ask.page else "",
             leaves_contact=leave,
         )
 

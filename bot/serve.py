@@ -27,7 +27,7 @@ from storage.stamps import mend_future
 from storage.vault import Vault
 
 if TYPE_CHECKING:
-    from bot.web import Watch
+    from bot.web.watch import Watch
 
 log = Log("serve")
 
@@ -124,10 +124,12 @@ async def _watching(settings: Settings) -> AsyncIterator["Watch | None"]:
     if settings.listen is None:
         yield None
         return
-    from bot.web import Watch, application, listening  # noqa: PLC0415 - a quarter of a second
+    # Imported here, as it takes a quarter of a second.
+    from bot.web.server import application, listening  # noqa: PLC0415
+    from bot.web.watch import Watch, routes  # noqa: PLC0415
 
     watch = Watch(str(settings.database_path))
-    async with listening(settings.listen, application(watch)):
+    async with listening(settings.listen, application(routes(watch))):
         yield watch
 
 

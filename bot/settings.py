@@ -161,6 +161,11 @@ class Settings(BaseSettings):
         description="`HOST:PORT` on which `serve` answers `/health`, `/ready` and `/metrics`; not "
         "for the open internet; by default nowhere",
     )
+    public_url: str | None = Field(
+        None,
+        description="where `serve` is reached from outside, `https://…`: then the password is "
+        "given on a page of its own; by default it is typed in the chat, and deleted there",
+    )
     contact: str = Field(
         "", description="whom parents are told to ask for help; by default the school's office"
     )
@@ -289,6 +294,14 @@ class Settings(BaseSettings):
             read_address(listen)
         return listen
 
+    @field_validator("public_url")
+    @classmethod
+    def _a_site(cls, url: str | None) -> str | None:
+        """Telegram opens pages over https only."""
+        if url is not None and not re.fullmatch(r"https://[^\s/?#@]+(/[^\s?#]*)?", url):
+            raise ValueError("write https://NAME, or https://NAME/PATH")
+        return url and url.rstrip("/")
+
     @field_validator("timezone")
     @classmethod
     def _a_zone(cls, name: str) -> str:
@@ -372,7 +385,8 @@ class Settings(BaseSettings):
     @property
     def policy(self) -> Policy:
         """The numbers that the conversation needs."""
-        own = {known.name for known in fields(Policy)} - {"strict_children"}
+        of_channel = {"strict_children", "password_page", "ticket_validity"}
+        own = {known.name for known in fields(Policy)} - of_channel
         values = {name: getattr(self, name) for name in own}
         return Policy(**values, strict_children=self.children_policy == "strict")
 

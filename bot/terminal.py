@@ -108,12 +108,13 @@ class Terminal:
     transcript: Transcript = field(default_factory=Transcript)
     last: Reply | None = None
 
-    async def send(self, place: str, reply: Reply) -> None:
+    async def send(self, place: str, reply: Reply, after: str | None = None) -> str | None:
         """Show the reply."""
-        del place
+        del place, after
         self.last = reply
         self.transcript.replied(reply)
         self.screen.reply(reply)
+        return None
 
     async def erase(self, place: str, message: str) -> None:
         """Mask the line: what was shown on the screen cannot be taken back from here."""

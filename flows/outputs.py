@@ -54,7 +54,8 @@ class Ask:
 
     `question` is the state that asks, `asked` the number of its visit, so that an old button is
     recognised. `facts` serve the labels. `contact` offers the channel's own "share my number".
-    `hidden` means that the answer is a password.
+    `hidden` means that the answer is a password, `page` that it is given on the page for it.
+    `copy` offers to copy what the message shows as `Exact`.
     """
 
     question: str
@@ -63,6 +64,8 @@ class Ask:
     facts: dict[str, object] = field(default_factory=dict)
     contact: bool = False
     hidden: bool = False
+    page: bool = False
+    copy: bool = False
 
 
 @dataclass(frozen=True, slots=True)

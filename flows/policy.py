@@ -38,6 +38,8 @@ class Policy:
     birthdates_per_child: Windows = ((30 * DAY, 9),)
     locks: tuple[timedelta, ...] = (15 * MINUTE, HOUR, DAY)
     password_min: int = MIN_LENGTH
+    password_page: bool = False  # the channel shows a page for it: none is typed in the chat
+    ticket_validity: timedelta = 15 * MINUTE  # of a page that was opened
     proof_validity: timedelta = 30 * MINUTE  # between the code and the password
     keep_unproved: timedelta = DAY
     keep_idle: timedelta = 7 * DAY

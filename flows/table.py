@@ -69,6 +69,7 @@ class Question:
     step: int = 0  # of 6, as the parent counts (UX R6); 0: not counted
     contact: bool = False  # the channel's "share my number"
     hidden: bool = False  # the answer is a password
+    copy: bool = False  # the identifier can be copied with one touch
     back: bool = True  # "back" is offered
     hint: bool = False  # a line under the question: `<state>.hint`
 
@@ -97,8 +98,8 @@ QUESTIONS: dict[S, Question] = {
     S.BIRTHDATE_CHECK: Question(("yes", "no"), step=5),
     S.RECAP: Question(("activate_now", "correct", "child_missing"), step=6),
     S.CORRECT: Question(("fix_password", "fix_children"), step=6),
-    S.DONE: Question(("services", "text_me", "another"), back=False),
-    S.ALREADY: Question(("services", "another"), back=False),
+    S.DONE: Question(("services", "text_me", "another"), back=False, copy=True),
+    S.ALREADY: Question(("services", "another"), back=False, copy=True),
     S.NOT_LEGAL: Question(("restart",), back=False),
     S.NO_CHILD: Question(("restart",), back=False),
     S.REFUSED: Question(("restart",), back=False),

@@ -38,16 +38,18 @@ class TelegramChannel:
     def __init__(self, bot: Bot) -> None:
         self._bot = bot
 
-    async def send(self, place: str, reply: Reply) -> None:
+    async def send(self, place: str, reply: Reply, after: str | None = None) -> str | None:
         """Show the reply, in one message wherever possible. Raises TryLater or Undeliverable.
 
         A message carries one keyboard: taking the contact button away needs a message of its own
         where the reply has buttons. When the second of the two fails, both are sent again.
         """
+        del after
         with _what_refusals_mean():
             if reply.leaves_contact and reply.buttons:
                 await self._write(place, reply.leaves_contact, (), ReplyKeyboardRemove())
             await self._write(place, reply.text, reply.marks, _markup(reply))
+        return None
 
     async def erase(self, place: str, message: str) -> None:
         """Delete the parent's message, on both sides. Raises TryLater or Undeliverable."""

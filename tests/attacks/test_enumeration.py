@@ -143,9 +143,10 @@ class Stopwatch:
     def __init__(self) -> None:
         self.heard = asyncio.Event()
 
-    async def send(self, place: str, reply: Reply) -> None:
+    async def send(self, place: str, reply: Reply, after: str | None = None) -> str | None:
         """Take a reply."""
         self.heard.set()
+        return None
 
     async def erase(self, place: str, message: str) -> None:
         """Take a wish to erase."""

@@ -50,8 +50,9 @@ class Outside:
 class Messenger(Outside):
     """A channel."""
 
-    async def send(self, place: str, reply: Reply) -> None:
+    async def send(self, place: str, reply: Reply, after: str | None = None) -> str | None:
         await self._takes(place, reply.text)
+        return None
 
     async def erase(self, place: str, message: str) -> None:
         await self._takes(place, f"erase {message}")

@@ -39,10 +39,10 @@ class Outside(CoreBot):
 
     fault: Exception | None = None
 
-    async def send(self, place: str, reply: Reply) -> None:
+    async def send(self, place: str, reply: Reply, after: str | None = None) -> str | None:
         if self.fault:
             raise self.fault
-        await super().send(place, reply)
+        return await super().send(place, reply)
 
 
 class Provider(Phone):

@@ -194,7 +194,7 @@ async def test_not_ready_with_another_schema(site: Site) -> None:
 async def test_not_ready_while_telegram_is_silent(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bot.web.SILENCE", 0.5)
+    monkeypatch.setattr("bot.web.watch.SILENCE", 0.5)
     site.server.faults = lambda call: Fault(status=502) if call.method == "getUpdates" else None
     marie = site.server.person()
     marie.says("/start")  # ends the poll under way
@@ -357,7 +357,7 @@ async def test_our_own_mistake_tells_nothing(
     def mistake(*_: object) -> None:
         raise KeyError("canary")
 
-    monkeypatch.setattr("bot.web.count", mistake)
+    monkeypatch.setattr("bot.web.watch.count", mistake)
     answer = await site.client.get("/metrics")
     assert (answer.status_code, answer.content) == (500, b"")
     ours = [record for record in caplog.records if record.name == "sesame.web"]

@@ -146,9 +146,10 @@ class CoreBot:
 
     # the channel
 
-    async def send(self, place: str, reply: Reply) -> None:
+    async def send(self, place: str, reply: Reply, after: str | None = None) -> str | None:
         """Take a reply."""
         self.parents[place].receives(reply)
+        return None
 
     async def erase(self, place: str, message: str) -> None:
         """Take a wish to erase."""

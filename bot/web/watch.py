@@ -1,26 +1,21 @@
-"""What is asked of `serve` over HTTP: is it alive, is it ready, how much of everything.
+"""What is asked of `serve` by whoever runs it: is it alive, is it ready, how much of everything.
 
-`application` is the place where routes are added. Nothing here says who anybody is.
+Nothing here says who anybody is.
 """
 
 import asyncio
-import socket
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from time import monotonic
 from typing import Any
 
-import uvicorn
-from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from bot.app import Service
-from bot.logs import Event, Log, place_of
+from bot.logs import Event, Log
 from bot.metrics import Counts, Metrics, count
-from bot.settings import BadSetting, read_address
 from storage.database import StorageError, is_current, visit
 
 log = Log("web")
@@ -88,8 +83,8 @@ class Watch:
         return metrics.page()
 
 
-def application(watch: Watch) -> Starlette:
-    """The pages."""
+def routes(watch: Watch) -> list[Route]:
+    """The pages for whoever runs it."""
 
     async def health(_request: Request) -> Response:
         return _verdict(watch.dead())
@@ -100,67 +95,13 @@ def application(watch: Watch) -> Starlette:
     async def metrics(_request: Request) -> Response:
         return Response(await watch.page(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
-    app = Starlette(
-        routes=[
-            Route("/health", health, methods=["GET"]),
-            Route("/ready", ready, methods=["GET"]),
-            Route("/metrics", metrics, methods=["GET"]),
-        ],
-        exception_handlers={Exception: _failed},
-    )
-    app.router.redirect_slashes = False
-    return app
+    return [
+        Route("/health", health, methods=["GET"]),
+        Route("/ready", ready, methods=["GET"]),
+        Route("/metrics", metrics, methods=["GET"]),
+    ]
 
 
 def _verdict(failing: list[str]) -> Response:
     """Whether all is well, and what is not."""
     return JSONResponse({"ok": not failing, "failing": failing}, 503 if failing else 200)
-
-
-def _failed(_request: Request, error: Exception) -> Response:
-    log(Event.PAGE_FAILED, kind=type(error).__name__, place=place_of(error))
-    return Response(status_code=500)
-
-
-class _Server(uvicorn.Server):
-    """Uvicorn beside other work: signals are for `serve` to hear."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leave them alone."""
-        yield
-
-
-@asynccontextmanager
-async def listening(address: str, app: Starlette) -> AsyncIterator[None]:
-    """Answer on this address meanwhile. Raises BadSetting where it cannot be had."""
-    with _bound(address) as bound:
-        config = uvicorn.Config(
-            app,
-            log_config=None,  # its logs hold addresses and paths: see bot/logs.py
-            access_log=False,
-            server_header=False,
-            lifespan="off",
-            ws="none",
-            http="h11",
-            h11_max_incomplete_event_size=8192,
-            limit_concurrency=64,
-            timeout_keep_alive=5,
-            timeout_graceful_shutdown=2,
-        )
-        server = _Server(config)
-        running = asyncio.create_task(server.serve(sockets=[bound]))
-        try:
-            yield
-        finally:
-            server.should_exit = True
-            await running
-
-
-def _bound(address: str) -> socket.socket:
-    host, port = read_address(address)
-    try:
-        kind = socket.AF_INET6 if ":" in host else socket.AF_INET
-        return socket.create_server((host, port), family=kind)
-    except OSError as error:
-        raise BadSetting(f"SESAME_LISTEN: {address} cannot be had: {error.strerror}.") from None
