@@ -4,3 +4,7 @@
 ALTER TABLE outbox ADD COLUMN sent_as TEXT;
 ALTER TABLE outbox ADD COLUMN waits INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX outbox_with_buttons ON outbox (chat, id) WHERE sent_as IS NOT NULL;
+
+-- The identifier that a guardian will have (sealed): it is known before the account is opened, so
+-- that the parent's password manager keeps it with the password.
+ALTER TABLE guardians ADD COLUMN reserved BLOB;
