@@ -110,6 +110,19 @@ def import_register(
     run(work)
 
 
+@main.command(help=_("cli.invite"))
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--uai", default="", help=_("cli.option.one_school"))
+@click.option(
+    "--days", type=click.IntRange(1, 365), default=60, show_default=True, help=_("cli.option.days")
+)
+def invite(file: Path, uai: str, days: int) -> None:
+    """Personal links, to be printed in the school's letters."""
+    from bot.invite_command import invite as write
+
+    run(write(settings(), file, uai, days, person_lang()))
+
+
 @main.command(help=_("cli.status"))
 @click.option("--json", "as_json", is_flag=True, help=_("cli.option.json"))
 def status(as_json: bool) -> None:

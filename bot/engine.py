@@ -34,6 +34,7 @@ from storage.audit import PARENT, Action, note
 from storage.codes import Codes
 from storage.conversations import Address, Conversations
 from storage.database import Database, StorageError, Work
+from storage.invitations import Invitations
 from storage.outbox import ERASE, REPLY, SMS, Outbox
 from storage.register import Register
 from storage.tallies import count, open_again
@@ -42,7 +43,8 @@ log = Log("engine")
 
 Slow = o.HashPassword | o.ComparePassword
 Quick = (
-    o.LookUpNumber
+    o.LookUpInvitation
+    | o.LookUpNumber
     | o.RequestCode
     | o.CheckCode
     | o.MatchGuardian
@@ -60,6 +62,7 @@ class Doors:
     register: Register
     codes: Codes
     accounts: Accounts
+    invitations: Invitations
     outbox: Outbox
 
 
@@ -302,6 +305,8 @@ class Engine:
     def _answer(self, turn: _Turn, question: Quick) -> Work[i.FromWorld]:
         doors, key, now = self._doors, turn.key, turn.now
         match question:
+            case o.LookUpInvitation(token):
+                return (yield from doors.invitations.look_up(token, key, now))
             case o.LookUpNumber(phone):
                 trusted = self._policy.trust_shared_contact
                 if trusted and not (yield from doors.register.knows(phone)):

@@ -107,6 +107,10 @@ class TelegramParent:
         """Type a message."""
         await self.does(lambda: self.person.says(text))
 
+    async def comes_by_link(self, token: str) -> None:
+        """Follow a link, and press Start."""
+        await self.does(lambda: self.person.starts(token))
+
     async def presses(self, label: str) -> None:
         """Press the button, or the key, with these words."""
         await self.does(lambda: self._press(label))

@@ -45,6 +45,7 @@ TO_DONE: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("password_again", "not_erased"), CHOOSE[1:]),
     **dict.fromkeys(("birthdate", "missed"), BIRTHDATE),
     **dict.fromkeys(("recap", "interrupted"), RECAP),
+    "invited": ("[no]", *PROFILE),
     "language": ("[fr]", *PROFILE),
     "last_name": LAST,
     "split_name": ("[yes]", *PHONE),
