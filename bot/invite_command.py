@@ -52,7 +52,8 @@ async def _invited(settings: Settings, uai: str, days: int) -> list[Invitation]:
     made: list[Invitation] = []
     now = utc_now()
     async with open_storage(settings) as (database, vault):
-        invitations, after = Invitations(vault), 0
+        invitations = Invitations(vault)
+        after: int | None = 0
         while after is not None:
             page, after = await database.run(
                 invitations.invite(uai, after, now + timedelta(days=days), now)
