@@ -191,6 +191,7 @@ class Turn:
                 facts=facts,
                 contact=bool(question and question.contact and not over),
                 hidden=bool(question and question.hidden and not over),
+                copy=bool(question and question.copy and not over),
             )
         )
 
