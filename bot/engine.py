@@ -52,6 +52,9 @@ Quick = (
     | o.OpenAccount
 )
 
+WAITS = (Reason.CODE_TOO_SOON, Reason.CODE_BUDGET, Reason.BUSY)
+"""Refusals that tell no more than to wait: they need not be repeated one under the other."""
+
 
 @dataclass(frozen=True, slots=True)
 class Doors:
@@ -268,7 +271,15 @@ class Engine:
     def _reply(self, turn: _Turn, was: Chat) -> Reply | None:
         asks = [said for said in turn.said if isinstance(said, o.Ask)]
         leaves_contact = was.state is S.PHONE and not (asks and asks[-1].contact)
-        return self._renderer.reply(turn.said, turn.chat.lang, turn.now, leaves_contact)
+        reply = self._renderer.reply(turn.said, turn.chat.lang, turn.now, leaves_contact)
+        if reply is None:
+            return None
+        pressed = isinstance(turn.update.happened, i.Pressed)
+        return replace(
+            reply,
+            waits=pressed and turn.cause in WAITS and bool(asks),
+            keeps_buttons=not asks and turn.chat.asked == was.asked,
+        )
 
     def _do(
         self, turn: _Turn, output: o.Output, ready: dict[Slow, i.FromWorld]
@@ -352,7 +363,7 @@ class Engine:
         if update.id and not (yield from doors.conversations.take(update.id, now)):
             return
         lang = update.language or "fr"
-        reply = Reply(self._renderer.say("error.internal", lang), lang)
+        reply = Reply(self._renderer.say("error.internal", lang), lang, keeps_buttons=True)
         yield from doors.outbox.add(key, REPLY, reply.to_dict(), now)
         chat = yield from doors.conversations.load(key)
         if chat is None:
