@@ -388,12 +388,11 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _agree(self) -> Self:
         """What must hold between two settings."""
-        if self.webhook_url and not self.listen:
-            raise BadSetting("SESAME_WEBHOOK_URL: set SESAME_LISTEN too, for Telegram to be heard.")
-        if self.tls_certificate and not self.tls_key:
-            raise BadSetting("SESAME_TLS_CERTIFICATE: set SESAME_TLS_KEY too, the file of its key.")
-        if self.tls_key and not self.tls_certificate:
-            raise BadSetting("SESAME_TLS_KEY: set SESAME_TLS_CERTIFICATE too, whose key it is.")
+        needs = {
+            "WEBHOOK_URL": "LISTEN",
+            "TLS_CERTIFICATE": "TLS_KEY",
+            "TLS_KEY": "TLS_CERTIFICATE",
+        }
         at_most = {
             "RESEND_WAITS": (self.resend_waits[-1], "CODE_VALIDITY"),
             "NUDGE_AFTER": (self.nudge_after, "CODE_VALIDITY"),
@@ -409,6 +408,9 @@ class Settings(BaseSettings):
             "BIRTHDATES_PER_ACTIVATION": (self.birthdates_per_activation, "BIRTHDATE_TRIES"),
             "KEEP_COUNTERS": (self.keep_counters, "KEEP_IDLE"),
         }
+        for name, needed in needs.items():
+            if getattr(self, name.lower()) and not getattr(self, needed.lower()):
+                raise BadSetting(f"SESAME_{name}: set SESAME_{needed} as well.") from None
         for name, (value, other) in at_most.items():
             if value > getattr(self, other.lower()):
                 raise BadSetting(f"SESAME_{name}: not more than SESAME_{other}.") from None

@@ -36,16 +36,15 @@ class Updates:
         self._turns: set[asyncio.Task[bool]] = set()
         self._beside: set[asyncio.Task[None]] = set()  # what no turn waits for
         self._lines: WeakValueDictionary[int, _Line] = WeakValueDictionary()
-        self._told: set[int] = set()  # chats that know that it takes long, until it works again
         self._stopping = asyncio.Event()
 
-    def begin(self, number: int, raw: Any, patience: float | None = None) -> "asyncio.Task[bool]":
+    def begin(self, number: int, raw: Any) -> "asyncio.Task[bool]":
         """Do everything about update `number`; true when it is done with and may be acknowledged.
 
-        Untrue where it could not be stored: within `patience` seconds, or before we stop. A turn
-        that has begun is never broken off, so the task is not to be cancelled.
+        Untrue where we stop before it could be stored. A turn that has begun is never broken off:
+        the task is not to be cancelled.
         """
-        turn = asyncio.create_task(self._turn(number, raw, patience))
+        turn = asyncio.create_task(self._turn(number, raw))
         self._turns.add(turn)
         turn.add_done_callback(self._turns.discard)
         return turn
@@ -56,7 +55,7 @@ class Updates:
         await asyncio.gather(*self._turns, return_exceptions=True)
         await asyncio.gather(*self._beside, return_exceptions=True)
 
-    async def _turn(self, number: int, raw: Any, patience: float | None) -> bool:
+    async def _turn(self, number: int, raw: Any) -> bool:
         """Nothing is awaited before the chat's line, so a chat's updates join it in order."""
         try:
             update = telegram.Update.de_json(raw, None)
@@ -75,20 +74,19 @@ class Updates:
             if group:
                 await self._leave(group)
             elif ours:
-                return await self._store(ours, chat.id, patience)
+                return await self._store(ours, chat.id)
         return True
 
-    async def _store(self, update: Update, chat: int, patience: float | None) -> bool:
-        """Do the turn; again and again where storage fails.
+    async def _store(self, update: Update, chat: int) -> bool:
+        """Do the turn; again and again where storage fails, and not acknowledged until it works.
 
         The parent is told once when that takes long, and if the turn is given up: by the way past
         the database, and with nothing to remember when the fault is over.
         """
         failures, loop = 0, asyncio.get_running_loop()
-        began = loop.time()
         timers = (
             loop.call_later(TYPING_AFTER, self._type, chat),
-            loop.call_later(TELL_AFTER, self._tell_once, chat, update.language),
+            loop.call_later(TELL_AFTER, self._tell, chat, "error.down", update.language),
         )
         try:
             while not self._stopping.is_set():
@@ -96,8 +94,6 @@ class Updates:
                     await self._take(update)
                 except StorageError as error:
                     log(Event.UPDATE_WAITS, why=str(error))
-                    if patience is not None and loop.time() - began >= patience:
-                        return False
                 except Exception as error:
                     if failures >= TRIES:
                         log(Event.UPDATE_GIVEN_UP, kind=type(error).__name__, place=place_of(error))
@@ -105,7 +101,6 @@ class Updates:
                         return True
                     log(Event.UPDATE_WAITS, kind=type(error).__name__, place=place_of(error))
                 else:
-                    self._told.discard(chat)
                     return True
                 failures += 1
                 with suppress(TimeoutError):
@@ -118,12 +113,6 @@ class Updates:
     def _type(self, chat: int) -> None:
         """Show that somebody is at work. Telegram takes it away after 5 seconds, or a message."""
         self._do_beside(self._bot.send_chat_action(chat, ChatAction.TYPING))
-
-    def _tell_once(self, chat: int, lang: str | None) -> None:
-        """Say that it takes long, however often Telegram gives the update meanwhile."""
-        if chat not in self._told:
-            self._told.add(chat)
-            self._tell(chat, "error.down", lang)
 
     def _tell(self, chat: int, key: str, lang: str | None) -> None:
         """Say it in the messenger's language, or in all of them; best effort."""

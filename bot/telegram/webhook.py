@@ -1,8 +1,8 @@
 """The webhook: Telegram posts each update, and repeats it until it is answered with success.
 
-Success means that the turn is stored; whatever cannot be stored now is answered with 503, and comes
-again. The library's own handler answers before it handles, compares the secret with `!=`, and
-prints what it cannot read (RELIABILITY 0.10, T31).
+Success means that the turn is stored. What is not stored soon is answered with 503, and comes
+again: to the same turn, while that is under way. The library's own handler answers before it
+handles, compares the secret with `!=`, and prints what it cannot read (RELIABILITY 0.10, T31).
 """
 
 import asyncio
@@ -30,7 +30,7 @@ log = Log("telegram")
 SECRET_HEADER = b"x-telegram-bot-api-secret-token"
 MOST_AT_ONCE = 32  # updates; Telegram is told, and what comes above that must wait
 LARGEST = 1024 * 1024  # bytes; an update is a few thousand
-PATIENCE = 8  # seconds for which a failing turn is tried before Telegram must give it again
+PATIENCE = 8  # seconds for a turn: if it takes longer, Telegram must give the update again
 AGAIN = 2  # seconds after which Telegram may
 READING = 10  # seconds for the body of an update
 LOOK_EVERY = 60  # seconds: is the webhook still ours, and does Telegram reach it?
@@ -45,6 +45,7 @@ class Webhook:
         self._secret = secret
         self._certificate = certificate
         self._updates: Updates | None = None
+        self._turns: dict[int, asyncio.Task[bool]] = {}  # under way, by the update's number
         self._at_once = 0
         self.answered_at: float | None = None  # when Telegram last had it so (time.monotonic)
         self.route = Route(path, self._endpoint, methods=["POST"])
@@ -126,9 +127,17 @@ class Webhook:
             return _refusal(400)
         if self._updates is None:  # we have stopped while it was read
             return _again()
-        # Shielded: a turn goes to its end even where the server has no more time for the answer.
-        done = await asyncio.shield(self._updates.begin(*found, patience=PATIENCE))
-        return Response(status_code=200) if done else _again()
+        turn = self._turn(self._updates, *found)
+        # Not `wait_for`: a turn goes on, whatever becomes of the answer.
+        await asyncio.wait({turn}, timeout=PATIENCE)
+        return Response(status_code=200) if turn.done() and turn.result() else _again()
+
+    def _turn(self, updates: Updates, number: int, raw: Any) -> "asyncio.Task[bool]":
+        """The turn of this update: that which is under way, where it is given again meanwhile."""
+        if number not in self._turns:
+            self._turns[number] = turn = updates.begin(number, raw)
+            turn.add_done_callback(lambda _: self._turns.pop(number))
+        return self._turns[number]
 
 
 def is_recent(error: datetime | None) -> bool:

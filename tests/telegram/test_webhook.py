@@ -2,24 +2,44 @@
 
 import asyncio
 import json
+import os
+import signal
 import sqlite3
-from collections.abc import AsyncIterator
-from contextlib import closing
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
+from cryptography.x509.oid import NameOID
 
 from bot.engine import Update
+from bot.settings import BadSetting
 from bot.telegram.webhook import LARGEST, MOST_AT_ONCE
+from bot.web.certificate import read_tls
 from flows.table import S
 from storage.database import StorageError
 from tests.conversations.roads import ALL_TO_DONE
 from tests.helpers.dialogue import Dialogue
+from tests.helpers.network import free_port, is_open
+from tests.helpers.parent import test_settings
 from tests.helpers.school import a_school
 from tests.telegram.chat_driver import TelegramParent, running_bot, telegram_parent
 from tests.telegram.server import BotApi
+from tests.telegram.test_channel import TOKEN
 
 ROOT = Path(__file__).parents[2]
 JSON = {"Content-Type": "application/json"}
@@ -336,3 +356,211 @@ async def test_a_database_that_is_held_loses_nothing(
             other.execute("ROLLBACK")
         await marie.bot.settles()
         Dialogue(marie, "fr").is_asked(S.MENU)
+
+
+async def test_a_turn_that_cannot_be_finished_is_done_after_the_next_start(tmp_path: Path) -> None:
+    async with telegram_parent(tmp_path / "db", a_school(), webhook=True) as marie:
+        begun = asyncio.Event()
+
+        async def before_turn(update: Update) -> None:
+            begun.set()
+            raise StorageError("busy")
+
+        server, works = marie.bot.server, marie.bot.before_turn
+        marie.bot.before_turn = before_turn  # type: ignore[method-assign]
+        marie.person.starts()
+        await begun.wait()
+        marie.bot.before_turn = works  # type: ignore[method-assign]
+        await marie.restarts()
+        await marie.bot.settles()
+        assert {status for _, status in server.posts[:-1]} <= {0, 503}
+        assert server.posts[-1][1] == 200
+        assert len([one for one in marie.person.screen if one.from_bot]) == 1
+
+
+# ---- `sesame serve` as a process of its own --------------------------------------------------
+
+
+class Serve:
+    """The process, and the address at which it is reached."""
+
+    def __init__(self, server: BotApi, folder: Path, **own: str) -> None:
+        self.server = server
+        self.folder = folder
+        self.port = free_port()
+        self.own = {
+            "SESAME_TELEGRAM_TOKEN": TOKEN,
+            "SESAME_TELEGRAM_API_URL": server.url,
+            "SESAME_DATABASE_URL": f"sqlite+aiosqlite:///{folder / 'sesame.sqlite3'}",
+            "SESAME_SMS": f"file:{folder / 'sms.jsonl'}",
+            "SESAME_LISTEN": f"127.0.0.1:{self.port}",
+            "SESAME_WEBHOOK_URL": "https://sesame.example/hook",
+            **own,
+        }
+
+    @property
+    def url(self) -> str:
+        """Where the webhook really leads."""
+        scheme = "https" if "SESAME_TLS_KEY" in self.own else "http"
+        return f"{scheme}://127.0.0.1:{self.port}/hook"
+
+    @asynccontextmanager
+    async def runs(self) -> AsyncIterator[asyncio.subprocess.Process]:
+        """From the moment at which Telegram knows the webhook; killed at the end."""
+        before = len(self.server.calls_of("setWebhook"))
+        running = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "bot", "serve"),
+            cwd=self.folder,
+            env={**os.environ, "PYTHONPATH": str(ROOT), **self.own},
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        try:
+            set_again = self.server.until(
+                lambda: any(call.ok for call in self.server.calls_of("setWebhook")[before:]), 30
+            )
+            assert await set_again
+            yield running
+        finally:
+            if running.returncode is None:
+                running.kill()
+            await running.communicate()
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[BotApi]:
+    async with BotApi(TOKEN) as running:
+        yield running
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[sqlite3.Connection]:
+    """Nobody else can write into the database."""
+    with closing(sqlite3.connect(folder / "sesame.sqlite3", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield other
+        if other.in_transaction:
+            other.execute("ROLLBACK")
+
+
+async def test_a_turn_under_way_is_finished_when_it_stops(server: BotApi, tmp_path: Path) -> None:
+    """The update is answered with 200, the reply sent, and the webhook left as it is."""
+    marie, serve = server.person(), Serve(server, tmp_path)
+    async with serve.runs() as running, server.pushing(serve.url):
+        with held(tmp_path) as other:
+            marie.starts()
+            assert await server.until(lambda: bool(server.calls_of("sendChatAction")), 20)
+            running.send_signal(signal.SIGTERM)
+            await asyncio.sleep(0.3)
+            assert await is_open(serve.port)
+            other.execute("ROLLBACK")
+        assert await asyncio.wait_for(running.wait(), 20) == 0
+        assert [status for _, status in server.posts] == [200]
+        assert (await marie.hears(0.1)).text.startswith("Bonjour, je suis Sésame.")
+    assert server.pending == []
+    assert server.calls_of("deleteWebhook") == []
+    assert server.webhook["url"] == "https://sesame.example/hook"
+
+
+async def test_kill_9_loses_nothing(server: BotApi, tmp_path: Path) -> None:
+    marie, serve = server.person(), Serve(server, tmp_path)
+    async with serve.runs() as running, server.pushing(serve.url):
+        with held(tmp_path):
+            marie.starts()
+            assert await server.until(lambda: bool(server.calls_of("sendChatAction")), 20)
+            running.kill()
+            await running.wait()
+        async with serve.runs():
+            await marie.sees(lambda: len(marie.screen) == 2, 20)
+            assert await server.until(lambda: not server.pending)
+
+
+# ---- the certificate -------------------------------------------------------------------------
+
+
+def certified(folder: Path, name: str = "sesame.example", by: str | None = None) -> dict[str, str]:
+    """Files with a certificate for this name and its key; signed by itself, or by another."""
+    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
+
+    def named(common: str) -> x509.Name:
+        return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)])
+
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(named(name))
+        .issuer_name(named(by or name))
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem = certificate.public_bytes(Encoding.PEM)
+    secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (folder / "own.pem").write_bytes(pem)
+    (folder / "own.key").write_bytes(secret)
+    return {
+        "SESAME_TLS_CERTIFICATE": str(folder / "own.pem"),
+        "SESAME_TLS_KEY": str(folder / "own.key"),
+    }
+
+
+async def test_telegram_trusts_the_certificate_that_it_is_given(
+    server: BotApi, tmp_path: Path
+) -> None:
+    own = certified(tmp_path)
+    file = tmp_path / "own.pem"
+    alone = file.read_bytes()
+    file.write_bytes(alone + (tmp_path / "own.key").read_bytes())  # as some keep both in one
+    marie, serve = server.person(), Serve(server, tmp_path, **own)
+    async with serve.runs() as running:
+        assert server.webhook["certificate"] == alone
+        async with server.pushing(serve.url):
+            marie.starts()
+            await marie.hears(20)
+            running.send_signal(signal.SIGTERM)
+            assert await asyncio.wait_for(running.wait(), 20) == 0
+        assert [status for _, status in server.posts] == [200]
+        assert "PRIVATE" not in str(server.calls)
+
+
+async def test_a_certificate_of_an_authority_is_not_given(server: BotApi, tmp_path: Path) -> None:
+    serve = Serve(server, tmp_path, **certified(tmp_path, by="Some Authority"))
+    async with serve.runs():
+        assert "certificate" not in server.webhook
+        async with httpx.AsyncClient(trust_env=False) as client:
+            with pytest.raises(httpx.ConnectError, match="certificate"):
+                await client.get(serve.url)
+            with pytest.raises(httpx.TransportError):
+                await client.get(serve.url.replace("https", "http"))
+
+
+def test_what_is_wrong_with_the_files_is_one_line(tmp_path: Path) -> None:
+    own = certified(tmp_path)
+    certificate, key = (Path(own[f"SESAME_TLS_{name}"]) for name in ("CERTIFICATE", "KEY"))
+    good = test_settings(tmp_path / "db", tls_certificate=certificate, tls_key=key)
+    assert read_tls(good) is not None
+    assert read_tls(test_settings(tmp_path / "db")) is None
+    empty, locked, other = (tmp_path / name for name in ("empty", "locked", "other"))
+    empty.write_bytes(b"")
+    other.mkdir()
+    certified(other, "other.example")
+    loaded = load_pem_private_key(key.read_bytes(), None)
+    sealed = BestAvailableEncryption(b"zebra")
+    locked.write_bytes(loaded.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, sealed))
+    wrong = [
+        (tmp_path / "gone", key, "SESAME_TLS_CERTIFICATE: .+gone cannot be read: No such file"),
+        (other, key, "SESAME_TLS_CERTIFICATE: .+other cannot be read: Is a directory"),
+        (empty, key, "SESAME_TLS_CERTIFICATE: .+empty holds no certificate in PEM"),
+        (key, key, "SESAME_TLS_CERTIFICATE: .+own.key holds no certificate in PEM"),
+        (certificate, tmp_path / "gone", "SESAME_TLS_KEY: .+gone cannot be read: No such file"),
+        (certificate, empty, "SESAME_TLS_KEY: .+empty is not the key of"),
+        (certificate, certificate, "SESAME_TLS_KEY: .+own.pem is not the key of"),
+        (certificate, other / "own.key", "SESAME_TLS_KEY: .+own.key is not the key of"),
+        (certificate, locked, "SESAME_TLS_KEY: .+locked is not the key of"),
+    ]
+    for one, its_key, line in wrong:
+        settings = test_settings(tmp_path / "db", tls_certificate=one, tls_key=its_key)
+        with pytest.raises(BadSetting, match=rf"^{line}[^\n]*\.$"):
+            read_tls(settings)
