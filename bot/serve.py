@@ -27,6 +27,7 @@ from storage.stamps import mend_future
 from storage.vault import Vault
 
 if TYPE_CHECKING:
+    from bot.telegram.webhook import Webhook
     from bot.web.watch import Watch
 
 log = Log("serve")
@@ -71,7 +72,7 @@ async def _run(settings: Settings, token: str, sms: SmsSender) -> None:
 async def _answer(settings: Settings, token: str, sms: SmsSender) -> None:
     async with (
         open_storage(settings) as (database, vault),
-        _watching(settings) as watch,  # it answers while Telegram is waited for
+        _listening(settings, vault) as (watch, webhook),  # while Telegram is waited for, too
         open_bot(token, settings.telegram_api_url) as bot,
     ):
         channels = {CHANNEL: TelegramChannel(bot)}
@@ -96,12 +97,14 @@ async def _answer(settings: Settings, token: str, sms: SmsSender) -> None:
                 purging=_purge(settings, database, vault, clock),
                 introducing=introduce(bot),
             ) as tasks:
-                polling = Polling(bot, service.engine.take)
-                if watch:  # polling is no loop of these: when it ends, all ends
-                    watch.service, watch.answered_at = service, lambda: polling.answered_at
+                take = service.engine.take
+                polling = Polling(bot, take)
+                answered = webhook or polling
+                if watch:  # what comes in is no loop of these: when it ends, all ends
+                    watch.service, watch.answered_at = service, lambda: answered.answered_at
                     watch.loops = {name: tasks[name] for name in ("waking", "purging")}
                 try:
-                    await polling.run()
+                    await (webhook.run(bot, take) if webhook else polling.run())
                 finally:
                     with suppress(TimeoutError):
                         async with asyncio.timeout(LAST_SENDINGS):
@@ -126,18 +129,31 @@ def _background(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> No
 
 
 @asynccontextmanager
-async def _watching(settings: Settings) -> AsyncIterator["Watch | None"]:
-    """Answer over HTTP meanwhile, where SESAME_LISTEN says so."""
+async def _listening(
+    settings: Settings, vault: Vault
+) -> AsyncIterator[tuple["Watch | None", "Webhook | None"]]:
+    """Answer over HTTP meanwhile, where SESAME_LISTEN says so; to Telegram too, where it posts."""
     if settings.listen is None:
-        yield None
+        yield None, None
         return
     # Imported here, as it takes a quarter of a second.
+    from bot.web.certificate import read_tls  # noqa: PLC0415
     from bot.web.server import application, listening  # noqa: PLC0415
     from bot.web.watch import Watch, routes  # noqa: PLC0415
 
-    watch = Watch(str(settings.database_path))
-    async with listening(settings.listen, application(routes(watch))):
-        yield watch
+    tls = read_tls(settings)
+    watch, webhook = Watch(str(settings.database_path)), None
+    pages = routes(watch)
+    if settings.webhook_url and settings.webhook_path:
+        from bot.telegram.webhook import Webhook  # noqa: PLC0415
+
+        own = settings.webhook_secret
+        secret = own.get_secret_value() if own else vault.token("webhook")
+        certificate = tls.self_signed() if tls else None
+        webhook = Webhook(settings.webhook_path, settings.webhook_url, secret, certificate)
+        pages.append(webhook.route)
+    async with listening(settings.listen, application(pages), tls):
+        yield watch, webhook
 
 
 @asynccontextmanager
