@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Container, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -56,8 +56,12 @@ async def run_service(
     clock: Callable[[], datetime] = utc_now,
     make_code: Callable[[], str] | None = None,
     observe: Observe = nobody,
+    paged: Container[str] = (),
 ) -> AsyncIterator[Service]:
-    """Everything that takes and answers updates, put together; stopped in order at the end."""
+    """Everything that takes and answers updates, put together; stopped in order at the end.
+
+    The channels in `paged` show a page for the password.
+    """
     policy = settings.policy
     accounts = Accounts(vault)
     conversations = Conversations(vault)
@@ -84,8 +88,8 @@ async def run_service(
             delivery.post,
             executor,
             channels,
-            settings.trust_shared_contact,
             observe,
+            paged,
         )
         try:
             yield Service(engine, delivery, doors, clock)

@@ -12,7 +12,7 @@ import asyncio
 import secrets
 from collections.abc import Callable, Container
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from time import perf_counter
 from weakref import WeakValueDictionary
@@ -36,6 +36,7 @@ from storage.conversations import Address, Conversations
 from storage.database import Database, StorageError, Work
 from storage.outbox import ERASE, REPLY, SMS, Outbox
 from storage.register import Register
+from storage.tallies import count, open_again
 
 log = Log("engine")
 
@@ -72,6 +73,17 @@ class Update:
     language: str | None = None  # "fr", "en": the messenger's, for a new conversation
 
 
+@dataclass(frozen=True, slots=True)
+class PageAnswer:
+    """What the page for the password is told, in the parent's language."""
+
+    outcome: o.Page
+    lang: str
+    text: str = ""
+    identifier: str = field(default="", repr=False)  # that the account will have
+    minimum: int = 8  # characters of a password
+
+
 class _NeedsTime(Exception):
     """A question that must be answered outside the transaction."""
 
@@ -89,6 +101,7 @@ class _Turn:
     now: datetime
     chat: Chat
     said: list[o.Output] = field(default_factory=list)
+    shown: o.Show | None = None  # to the page, if it asked
     cause: Reason | None = None  # of the refusal, if it was one
     before: S | None = None  # None: the update had been taken before, and nothing was loaded
 
@@ -105,12 +118,13 @@ class Engine:
         sent: Callable[[bytes], None],
         executor: Executor,
         channels: Container[str],
-        trust_shared_contact: bool = True,
         observe: Observe = nobody,
+        paged: Container[str] = (),
     ) -> None:
         """`sent(chat)` is called after a commit that left something to send.
 
-        `channels` are this process's own: another one wakes the conversations of others.
+        `channels` are this process's own: another one wakes the conversations of others. Those in
+        `paged` show a page for the password.
         """
         self._doors = doors
         self._policy = policy
@@ -119,14 +133,15 @@ class Engine:
         self._sent = sent
         self._executor = executor
         self._channels = channels
-        self._trust_shared_contact = trust_shared_contact
         self._observe = observe
+        self._paged = paged
         self._locks: WeakValueDictionary[bytes, asyncio.Lock] = WeakValueDictionary()
 
-    async def take(self, update: Update) -> None:
+    async def take(self, update: Update) -> PageAnswer | None:
         """Do one turn. When this returns, the turn is stored and the update may be acknowledged.
 
-        Raises StorageError when it could not be stored: the update must be given again.
+        What comes from the page for the password is answered here, all else in the chat. Raises
+        StorageError when it could not be stored: the update must be given again.
         """
         key = self._doors.conversations.key(update.address)
         name = self._doors.conversations.pseudonym(key, self._clock())
@@ -136,6 +151,7 @@ class Engine:
                 turn = await self._take(update, key)
             finally:
                 self._report(update, turn, perf_counter() - began)
+        return self._page_answer(update, turn) if isinstance(update.happened, i.FromPage) else None
 
     async def _take(self, update: Update, key: bytes) -> _Turn | None:
         """The turn that was stored; None where our own mistake took its place."""
@@ -203,19 +219,48 @@ class Engine:
             return _Turn(update, key, now, Chat())
         chat = (yield from doors.conversations.load(key)) or Chat(lang=update.language)
         turn = _Turn(update, key, now, chat, before=chat.state)
+        policy = self._policy_of(update.address)
+        if isinstance(update.happened, i.FromPage) and not (yield from self._lets_page_in(turn)):
+            return turn
         happened: list[i.Input] = [update.happened]
         while happened:
-            turn.chat, outputs = step(turn.chat, happened.pop(0), now, self._policy)
+            turn.chat, outputs = step(turn.chat, happened.pop(0), now, policy)
             for output in outputs:
                 answer = yield from self._do(turn, output, ready)
                 if answer is not None:
                     happened.append(answer)
+        if isinstance(update.happened, i.FromPage) and turn.shown is None:
+            turn.cause = turn.cause or Reason.PAGE_GONE
         reply = self._reply(turn, was=chat)
         if reply is not None:
             yield from doors.outbox.add(key, REPLY, reply.to_dict(), now)
         wake = turn.chat.wake_at(self._policy)
         yield from doors.conversations.save(key, update.address, turn.chat, wake, now)
         return turn
+
+    def _policy_of(self, address: Address) -> Policy:
+        return replace(self._policy, password_page=address.channel in self._paged)
+
+    def _lets_page_in(self, turn: _Turn) -> Work[bool]:
+        """Whether the page may come in once more: a guesser, or a script, has to wait."""
+        full = yield from open_again("page", turn.key, self._policy.page_tries, turn.now)
+        if full is not None:
+            turn.shown = o.Show(o.Page.LATER, (o.Say("page.later", {"at": full}),))
+            turn.cause = Reason.PAGE_TOO_OFTEN
+            return False
+        yield from count("page", turn.key, turn.now)
+        return True
+
+    def _page_answer(self, update: Update, turn: _Turn | None) -> PageAnswer:
+        """What the conversation had to say; where it had nothing, the page is of no use."""
+        lang = (turn.chat.lang if turn else None) or update.language or "fr"
+        shown = turn.shown if turn else None
+        if shown is None:
+            return PageAnswer(o.Page.GONE, lang, self._renderer.say("page.gone", lang))
+        now = self._clock()
+        text = "\n".join(self._renderer.text(said, lang, now) for said in shown.says)
+        minimum = self._policy.password_min
+        return PageAnswer(shown.page, lang, text, shown.identifier, minimum)
 
     def _reply(self, turn: _Turn, was: Chat) -> Reply | None:
         asks = [said for said in turn.said if isinstance(said, o.Ask)]
@@ -230,6 +275,8 @@ class Engine:
         match output:
             case o.Say() | o.Ask():
                 turn.said.append(output)
+            case o.Show():
+                turn.shown = output
             case o.Refusal(cause):
                 turn.cause = cause
             case o.Erase(message):
@@ -256,7 +303,8 @@ class Engine:
         doors, key, now = self._doors, turn.key, turn.now
         match question:
             case o.LookUpNumber(phone):
-                if self._trust_shared_contact and not (yield from doors.register.knows(phone)):
+                trusted = self._policy.trust_shared_contact
+                if trusted and not (yield from doors.register.knows(phone)):
                     return i.NumberNotKnown()
                 return i.NumberTaken()
             case o.RequestCode():

@@ -61,6 +61,10 @@ class Renderer:
             leaves_contact=leave,
         )
 
+    def text(self, said: Say, lang: str, now: datetime) -> str:
+        """One part of what is said, alone."""
+        return self._part(said, [lang], now)[0]
+
     def say(self, key: str, lang: str, **facts: object) -> str:
         """One sentence in words."""
         return self._words(key, lang, facts, None)

@@ -106,7 +106,7 @@ Desks = Annotated[tuple[Address, ...], _Whole, BeforeValidator(read_desks)]
 Tries = Annotated[int, Field(ge=1, le=20)]
 _WINDOWS = (
     *("codes_per_number", "codes_per_guardian", "codes_per_chat", "codes_per_prefix"),
-    *("codes_in_all", "identities_per_chat", "name_tries", "birthdates_per_child"),
+    *("page_tries", "codes_in_all", "identities_per_chat", "name_tries", "birthdates_per_child"),
 )
 Percent = Annotated[int, Field(ge=0, le=100)]
 
@@ -251,6 +251,10 @@ class Settings(BaseSettings):
     locks: Durations = Field(DEFAULT.locks, description="pauses after too many tries, each longer")
     password_min: int = Field(
         DEFAULT.password_min, ge=8, le=64, description="characters of a password, at least"
+    )
+    page_tries: Windows = Field(
+        DEFAULT.page_tries,
+        description="how often one chat may open or send the page for the password",
     )
     proof_validity: Duration = Field(
         DEFAULT.proof_validity, description="time between the code and the password"

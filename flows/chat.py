@@ -7,8 +7,13 @@ from typing import Any
 from flows.policy import Policy
 from flows.table import CLOSED, ENDED, WAITING, S
 
-VERSION = 1
+VERSION = 2
 """Of the record's shape. A record of an earlier version is brought up to date by `from_dict`."""
+
+
+_MOMENTS = {
+    *("seen_at", "code_sent_at", "code_expires_at", "proved_at", "ticket_until", "locked_until"),
+}
 
 
 @dataclass(slots=True)
@@ -54,6 +59,9 @@ class Chat:
     children: list[Child] = field(default_factory=list, repr=False)
     child: int = 0  # the one being asked about
 
+    ticket: str = field(default="", repr=False)  # digest: of the page opened last
+    ticket_until: datetime | None = None
+    reserved: str = field(default="", repr=False)  # the identifier that the account will have
     identifier: str = field(default="", repr=False)
     texted: bool = False  # the identifier was sent by SMS
     locks: int = 0  # how many pauses so far: each is longer
@@ -115,7 +123,7 @@ class Chat:
         values = dict(record)
         if values.pop("version") > VERSION:
             raise ValueError("this conversation was saved by a newer Sésame")
-        for name in ("seen_at", "code_sent_at", "code_expires_at", "proved_at", "locked_until"):
+        for name in _MOMENTS & values.keys():  # what came with a later version is missing
             values[name] = values[name] and datetime.fromisoformat(values[name])
         if values["pending_date"]:
             values["pending_date"] = date.fromisoformat(values["pending_date"])

@@ -16,7 +16,7 @@ from flows.questions.password import Verdict, canonical, check_password
 from flows.questions.phone import SeveralPhones, read_contact, read_phone
 from flows.refusals import Reason, Refused
 from flows.secret import Secret
-from flows.table import COMMANDS, ENDED, INTERRUPTIONS, NAMES, QUESTIONS, WAITING, S
+from flows.table import COMMANDS, ENDED, INTERRUPTIONS, NAMES, PASSWORDS, QUESTIONS, WAITING, S
 
 
 @dataclass(slots=True)
@@ -50,6 +50,8 @@ def hear(
     if isinstance(happened, i.TimeCame):
         return _time(chat, now, policy)
     chat.seen_at = now
+    if isinstance(happened, i.FromPage):
+        return _page(chat, happened, now, policy, heard)
     if isinstance(happened, i.Returned) and happened.lang:
         chat.lang = happened.lang
     if chat.state in ENDED:
@@ -69,7 +71,7 @@ def _time(chat: Chat, now: datetime, policy: Policy) -> str | None:
     return "nudge" if nudge and now >= nudge else None
 
 
-def _begins(chat: Chat, happened: i.FromParent) -> str | None:
+def _begins(chat: Chat, happened: i.FromChat) -> str | None:
     """Any message begins; a second tap on "stop" or a change to an old message does not."""
     if isinstance(happened, i.Edited):
         return None
@@ -78,7 +80,7 @@ def _begins(chat: Chat, happened: i.FromParent) -> str | None:
     return "begin"
 
 
-def _locked(chat: Chat, happened: i.FromParent, now: datetime, policy: Policy) -> str:
+def _locked(chat: Chat, happened: i.FromChat, now: datetime, policy: Policy) -> str:
     """During a pause only what cannot help a guesser is understood."""
     if chat.locked_until is None or now >= chat.locked_until:
         return "lift"
@@ -93,11 +95,47 @@ def _locked(chat: Chat, happened: i.FromParent, now: datetime, policy: Policy) -
     return "wait"
 
 
+# ---- the page for the password ---------------------------------------------------------------
+
+
+def _page(
+    chat: Chat, happened: i.FromPage, now: datetime, policy: Policy, heard: Heard
+) -> str | None:
+    """None where the page is of no use: it is told so, and the chat hears nothing of it."""
+    if chat.state not in PASSWORDS or not policy.password_page:
+        return None
+    if _is_proof_old(chat, now, policy):
+        return "proof_too_old"
+    if isinstance(happened, i.PageFilled):
+        return _page_filled(chat, happened, now, policy, heard)
+    chat.ticket, chat.ticket_until = happened.ticket, now + policy.ticket_validity
+    return "page_opened"
+
+
+def _page_filled(
+    chat: Chat, filled: i.PageFilled, now: datetime, policy: Policy, heard: Heard
+) -> str | None:
+    """A ticket is good until a password is taken, another page is opened, or its time is over."""
+    if not chat.ticket or filled.ticket != chat.ticket:
+        return None
+    if chat.ticket_until is None or now >= chat.ticket_until:
+        return None
+    heard.verdict = check_password(filled.password, chat.avoid, policy.password_min)
+    heard.refused = heard.verdict.refused
+    if heard.refused is None and canonical(filled.password) != canonical(filled.again):
+        heard.refused = Refused(Reason.PASSWORDS_DIFFER)
+    if heard.refused:
+        return "page_refused"
+    chat.ticket, chat.ticket_until = "", None
+    heard.secret = Secret(canonical(filled.password))
+    return "page_filled"
+
+
 # ---- the parent ------------------------------------------------------------------------------
 
 
 def _parent(
-    chat: Chat, happened: i.FromParent, now: datetime, policy: Policy, heard: Heard
+    chat: Chat, happened: i.FromChat, now: datetime, policy: Policy, heard: Heard
 ) -> str | None:
     match happened:
         case i.Pressed(choice, asked):
@@ -129,7 +167,7 @@ def _said(chat: Chat, said: i.Said, now: datetime, policy: Policy, heard: Heard)
         for command in COMMANDS:
             if command in said.means:
                 return _chosen(chat, command)
-        if chat.state not in (S.PASSWORD, S.PASSWORD_AGAIN):  # a password may begin with "/"
+        if chat.state not in PASSWORDS:  # a password may begin with "/"
             return "help"
     if said.text.isascii() and said.text.isdigit() and len(said.text) < 3:
         number = int(said.text)
@@ -191,6 +229,8 @@ def _answer(chat: Chat, said: i.Said, now: datetime, policy: Policy, heard: Hear
             return _phone(chat, text)
         case S.CODE | S.NO_SMS:
             return _code(chat, said, policy, heard)
+        case S.PASSWORD | S.PASSWORD_AGAIN if policy.password_page:
+            return Refused(Reason.PASSWORD_IN_CHAT)
         case S.PASSWORD | S.PASSWORD_AGAIN:
             return _password(chat, said.exact, now, policy, heard)
         case S.CHILD | S.BIRTHDATE | S.BIRTHDATE_CHECK:
@@ -259,7 +299,7 @@ def _code(chat: Chat, said: i.Said, policy: Policy, heard: Heard) -> str | Refus
 
 
 def _password(chat: Chat, text: str, now: datetime, policy: Policy, heard: Heard) -> str | Refused:
-    if chat.proved_at is None or now - chat.proved_at > policy.proof_validity:
+    if _is_proof_old(chat, now, policy):
         return "proof_too_old"
     if chat.state is S.PASSWORD:  # the second entry is only compared with the first
         verdict = check_password(text, chat.avoid, policy.password_min)
@@ -268,6 +308,11 @@ def _password(chat: Chat, text: str, now: datetime, policy: Policy, heard: Heard
             return verdict.refused
     heard.secret = Secret(canonical(text))
     return "password"
+
+
+def _is_proof_old(chat: Chat, now: datetime, policy: Policy) -> bool:
+    """The time between the code and the password is over."""
+    return chat.proved_at is None or now - chat.proved_at > policy.proof_validity
 
 
 def _birthdate(chat: Chat, said: i.Said, now: datetime) -> str | Refused:
@@ -353,6 +398,8 @@ def note(chat: Chat, answer: i.FromWorld, now: datetime, heard: Heard) -> None:
 
 def _note_secret_or_child(chat: Chat, answer: i.FromWorld, heard: Heard) -> None:
     match answer:
+        case i.PasswordHashed(digest) if chat.state is S.HASHING_PAGE:
+            chat.digest, chat.first_digest = digest, ""
         case i.PasswordHashed(digest):
             chat.first_digest = digest
         case i.PasswordCompared(same):
@@ -371,6 +418,7 @@ def _matched(chat: Chat, matched: i.GuardianMatched) -> None:
     """Take the children over; what was already confirmed in this conversation stays so."""
     before = {child.pupil: child.status for child in chat.children}
     chat.guardians, chat.avoid, chat.child = matched.guardians, matched.avoid, 0
+    chat.reserved = matched.identifier
     chat.digest = chat.first_digest = ""
     chat.children = [
         Child(

@@ -62,6 +62,28 @@ class Edited:
 
 
 @dataclass(frozen=True, slots=True)
+class PageOpened:
+    """The parent opened the page for the password.
+
+    `ticket` is the digest of a secret that only this opening of the page knows.
+    """
+
+    ticket: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class PageFilled:
+    """The parent sent the page with this ticket: the password and, once more, the password.
+
+    Both are as `flows.text.clean_password` leaves them.
+    """
+
+    ticket: str = field(repr=False)
+    password: str = field(repr=False)
+    again: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Returned:
     """The parent opened the conversation again; `lang` is set where they chose a language there."""
 
@@ -164,6 +186,7 @@ class GuardianMatched:
     guardians: tuple[int, ...]
     children: tuple[ChildKnown, ...]
     avoid: tuple[str, ...] = field(repr=False)  # names and dates a password must not hold
+    identifier: str = field(default="", repr=False)  # kept for the account that may be opened
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +259,9 @@ class TimeCame:
     """The moment that the conversation asked to be woken at has passed."""
 
 
-FromParent = Said | Pressed | SharedContact | SentOther | Edited | Returned
+FromPage = PageOpened | PageFilled
+FromChat = Said | Pressed | SharedContact | SentOther | Edited | Returned
+FromParent = FromChat | FromPage
 FromWorld = (
     CodeOnItsWay
     | CodeTooSoon

@@ -48,6 +48,28 @@ class Say:
     style: Style = Style.PLAIN
 
 
+class Page(StrEnum):
+    """What the page for the password shows now."""
+
+    OPEN = "open"  # the form
+    AGAIN = "again"  # the form, and why the password was not taken
+    TAKEN = "taken"  # that it was taken; the conversation goes on in the chat
+    LATER = "later"  # too many tries for now
+    GONE = "gone"  # this page is of no use any more
+
+
+@dataclass(frozen=True, slots=True)
+class Show:
+    """The answer to the page, which nobody reads in the chat. One a turn, for what it sent.
+
+    `identifier` is the one that the account will have, for the parent's password manager.
+    """
+
+    page: Page
+    says: tuple["Say", ...] = ()
+    identifier: str = field(default="", repr=False)
+
+
 @dataclass(frozen=True, slots=True)
 class Ask:
     """The choices under the message: keys of `button.*`, in the order they are numbered.
@@ -209,6 +231,7 @@ Question = (
 Output = (
     Say
     | Ask
+    | Show
     | Refusal
     | Erase
     | CancelCode

@@ -39,11 +39,13 @@ class Policy:
     locks: tuple[timedelta, ...] = (15 * MINUTE, HOUR, DAY)
     password_min: int = MIN_LENGTH
     password_page: bool = False  # the channel shows a page for it: none is typed in the chat
+    page_tries: Windows = ((15 * MINUTE, 30),)  # openings and sendings of it in one chat
     ticket_validity: timedelta = 15 * MINUTE  # of a page that was opened
     proof_validity: timedelta = 30 * MINUTE  # between the code and the password
     keep_unproved: timedelta = DAY
     keep_idle: timedelta = 7 * DAY
     nudge_after: timedelta = 90 * timedelta(seconds=1)  # no code typed: offer help unasked
+    trust_shared_contact: bool = True  # say at once that the school does not have a shared number
     strict_children: bool = False  # all children confirmed, or no account (as on the web site)
 
 

@@ -56,6 +56,7 @@ class Reason(StrEnum):
     PASSWORD_CHARACTERS = "password_characters", "a password with control or invisible characters", "type it, do not paste it"
     PASSWORD_COMMON = "password_common", "a password that many people use", "choose another one"
     PASSWORD_PERSONAL = "password_personal", "a password that holds a name or a birthdate of the family", "choose another one"
+    PASSWORD_IN_CHAT = "password_in_chat", "a password in the chat, where there is a page for it", "choose another one on the page"
     # Birthdates (MISSION 4.3, CHILD_DOB)
     DATE_UNREADABLE = "date_unreadable", "no date where a birthdate is asked", "type day, month and year"
     DATE_INCOMPLETE = "date_incomplete", "a date without its year or its day", "type day, month and year"
@@ -68,6 +69,8 @@ class Reason(StrEnum):
 
     # ---- the conversation does not allow it --------------------------------------------------
 
+    PAGE_GONE = "page_gone", "the page for the password at the wrong moment, or too old", "close it, and open it again from the chat"
+    PAGE_TOO_OFTEN = "page_too_often", "the page for the password opened or sent too often", "wait until the time shown"
     STALE_BUTTON = "stale_button", "a button of an earlier question", "answer the question that is asked again"
     EDITED = "edited", "an earlier message was changed, which is no answer", "write a new message"
     NOTHING_BEFORE = "nothing_before", "back, where nothing comes before", "answer the question, or stop"

@@ -16,7 +16,7 @@ from flows.inputs import Edited, FromWorld, Input, Said
 from flows.outputs import Erase, Output
 from flows.policy import DEFAULT, Policy
 from flows.questions.password import looks_like_password
-from flows.table import COMMANDS, FLOW, S
+from flows.table import COMMANDS, FLOW, PASSWORDS, S
 from flows.turn import Turn
 
 logging.getLogger("transitions").setLevel(logging.WARNING)  # three lines a turn otherwise
@@ -71,7 +71,7 @@ def _to_erase(state: S, happened: Input, word: str | None) -> str | None:
 
 def password_message(state: S, happened: Input) -> str | None:
     """The message that was typed where a password is expected; None if it was none."""
-    secret = (S.PASSWORD, S.HASHING, S.PASSWORD_AGAIN, S.COMPARING)
+    secret = (*PASSWORDS, S.HASHING, S.COMPARING, S.HASHING_PAGE)
     if state in secret and isinstance(happened, Said | Edited):
         return happened.message
     return None

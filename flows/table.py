@@ -43,6 +43,7 @@ class S(Enum):
     HASHING = "hashing"
     PASSWORD_AGAIN = "password_again"  # noqa: S105
     COMPARING = "comparing"
+    HASHING_PAGE = "hashing_page"  # typed twice, on the page for it
     CHILD = "child"  # are you this child's legal guardian?
     NOT_MINE = "not_mine"  # sure?
     BIRTHDATE = "birthdate"
@@ -116,6 +117,7 @@ COMMANDS = ("back", "cancel", "help", "language", "status", "human", "erase", "s
 """Understood at every question, as a command, a button or a plain word."""
 
 ASKING = list(QUESTIONS)
+PASSWORDS = [S.PASSWORD, S.PASSWORD_AGAIN]
 NAMES = [S.LAST_NAME, S.FIRST_NAME]  # a plain word is a name here, not a command (MISSION 4.1)
 WAITING = [
     S.LOOKING_UP,
@@ -125,6 +127,7 @@ WAITING = [
     S.MATCHING,
     S.HASHING,
     S.COMPARING,
+    S.HASHING_PAGE,
     S.CHECKING_BIRTHDATE,
     S.OPENING,
 ]
@@ -236,6 +239,11 @@ FLOW: list[Row] = [
     (S.PASSWORD_AGAIN,   "password",          None,               S.COMPARING,     "compare"),
     (S.PASSWORD_AGAIN,   "proof_too_old",     None,               S.CHECK,         "say_prove_again"),
     (S.PASSWORD_AGAIN,   "back",              None,               S.PASSWORD,      "ask"),
+    (PASSWORDS,          "page_opened",       None,               STAY,            "show_page"),
+    (PASSWORDS,          "page_refused",      None,               STAY,            "refuse_page"),
+    (PASSWORDS,          "page_filled",       None,               S.HASHING_PAGE,  "hash_page"),
+    (S.HASHING_PAGE,     "password_hashed",   "all_settled",      S.RECAP,         "ask"),
+    (S.HASHING_PAGE,     "password_hashed",   None,               S.CHILD,         "first_child"),
     (S.COMPARING,        "same",              "all_settled",      S.RECAP,         "ask"),
     (S.COMPARING,        "same",              None,               S.CHILD,         "first_child"),
     (S.COMPARING,        "different",         None,               S.PASSWORD,      "say_different"),

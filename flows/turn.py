@@ -126,12 +126,18 @@ class Turn:
         question = QUESTIONS[state]
         if question.step:
             self._progress(question.step)
-        self._say(f"{state.value}.ask", Style.STRONG)
+        on_page = self._on_page()
+        self._say("password.page" if on_page else f"{state.value}.ask", Style.STRONG)
         if state is S.RECAP:
             self._list_children()
-        if question.hint and hint:
+        if question.hint and hint and not on_page:
             self._say(f"{state.value}.hint")
         self._choices()
+
+    def _on_page(self) -> bool:
+        """Whether the answer is given on a page of its own, and never in the chat."""
+        question = QUESTIONS.get(self.chat.state)
+        return bool(question and question.hidden and self.policy.password_page)
 
     def _progress(self, step: int) -> None:
         key = "progress"
@@ -191,6 +197,8 @@ class Turn:
                 facts=facts,
                 contact=bool(question and question.contact and not over),
                 hidden=bool(question and question.hidden and not over),
+                page=self._on_page() and not over,
+                copy=bool(question and question.copy and not over),
             )
         )
 
@@ -225,9 +233,12 @@ class Turn:
 
     def help(self) -> None:
         """Help for this very question, then the question."""
-        self._say(f"{self.chat.state.value}.help")
+        self._help()
         self._say("help.commands")
         self.ask()
+
+    def _help(self) -> None:
+        self._say("password.page_help" if self._on_page() else f"{self.chat.state.value}.help")
 
     def refuse(self) -> None:
         """Say why the answer was not taken and what to do; longer help the second time (UX 2.3)."""
@@ -241,7 +252,7 @@ class Turn:
         self._say(f"refused.{refused.reason}", **refused.facts)
         self._rules()
         if self.chat.misses == 2:
-            self._say(f"{self.chat.state.value}.help")
+            self._help()
         if self.chat.misses > 2:
             self._say("human")
         return self._ask(hint=False)
@@ -423,6 +434,26 @@ class Turn:
         """Only the hash is kept, until the account is opened (DESIGN, decision 9)."""
         assert self.heard.verdict is not None  # noqa: S101 - looked at when "password" was heard
         self._say("password.strength", strength=Words(f"strength.{self.heard.verdict.strength}"))
+        self.outputs.append(o.HashPassword(self._secret()))
+
+    def show_page(self) -> None:
+        """The page was opened: the form, and the identifier that goes with the password."""
+        self.outputs.append(o.Show(o.Page.OPEN, identifier=self.chat.reserved))
+
+    def refuse_page(self) -> None:
+        """The page says why; the chat says nothing."""
+        refused = self.heard.refused
+        assert refused is not None  # noqa: S101 - every "page_refused" carries its reason
+        self._refusal(refused.reason)
+        different = refused.reason is Reason.PASSWORDS_DIFFER
+        key = "password.different" if different else f"refused.{refused.reason}"
+        says = (Say(key, {**self._facts(), **refused.facts}),)
+        self.outputs.append(o.Show(o.Page.AGAIN, says))
+
+    def hash_page(self) -> None:
+        """Both entries of the page are the same good password: only its hash is kept."""
+        self.outputs.append(o.Show(o.Page.TAKEN, (Say("page.taken"),)))
+        self._say("password.taken")
         self.outputs.append(o.HashPassword(self._secret()))
 
     def compare(self) -> None:

@@ -54,7 +54,7 @@ class Accounts:
         existing = yield from self.identifier_of(wanted.guardians)
         if existing is not None:
             return AccountExists(existing)
-        identifier = yield from self._free_identifier(stem(wanted.first, wanted.last))
+        identifier = yield from self.reserve(wanted.guardians, wanted.last, wanted.first)
         key = self.vault.key("identifier", identifier)
         person = {
             "identifier": identifier,
@@ -92,6 +92,20 @@ class Accounts:
                 return str(self.vault.open(row[1], account_place(row[0]))["identifier"])
         return None
 
+    def reserve(self, guardians: tuple[int, ...], last: str, first: str) -> Work[str]:
+        """The identifier that an account of these records has, or will have: always the same."""
+        for guardian in guardians:
+            row = yield from one("SELECT reserved FROM guardians WHERE id = ?", guardian)
+            if row and row[0] is not None:
+                return str(self.vault.open(row[0], reserved_place(guardian)))
+        identifier = yield from self._free_identifier(stem(first, last))
+        yield from run(
+            "UPDATE guardians SET reserved = ? WHERE id = ?",
+            self.vault.seal(identifier, reserved_place(guardians[0])),
+            guardians[0],
+        )
+        return identifier
+
     def _free_identifier(self, wanted: str) -> Work[str]:
         """The stem for the first of its name, then stem2, stem3, …"""
         rows = yield from run(
@@ -112,6 +126,11 @@ class Accounts:
             stamp(now),
             note.pupil,
         )
+
+
+def reserved_place(guardian: int) -> str:
+    """What a reserved identifier, sealed, is bound to."""
+    return f"reserved:{guardian}"
 
 
 def account_place(identifier_key: bytes) -> str:

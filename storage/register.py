@@ -1,6 +1,6 @@
 """Who may activate: look-ups in the register that the importers filled."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from flows.inputs import (
@@ -77,7 +77,11 @@ class Register:
         identifier = yield from self._accounts.identifier_of(guardians)
         if identifier is not None:
             return AccountExists(identifier)
-        return (yield from self._children_of(named))
+        matched = yield from self._children_of(named)
+        if isinstance(matched, GuardianMatched):
+            identifier = yield from self._accounts.reserve(guardians, last, first)
+            return replace(matched, identifier=identifier)
+        return matched
 
     def _name_tries_left(self, chat: bytes, now: datetime) -> Work[int]:
         yield from count("name", chat, now)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from storage.accounts import account_place
+from storage.accounts import account_place, reserved_place
 from storage.audit import Action, note
 from storage.conversations import address_place, chat_place
 from storage.database import Database, Work, every, run_many
@@ -30,6 +30,7 @@ SEALED = (
     Sealed("chats", "address", "chat", address_place),
     Sealed("outbox", "body", "chat", outbox_place),
     Sealed("guardians", "sealed", "uai, source_key", guardian_place),
+    Sealed("guardians", "reserved", "id", reserved_place),
     Sealed("pupils", "sealed", "uai, source_key", pupil_place),
     Sealed("accounts", "sealed", "identifier_key", account_place),
 )

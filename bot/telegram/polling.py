@@ -37,7 +37,7 @@ TELL_AFTER = 4  # seconds in which a message could not be stored: then the paren
 class Polling:
     """Fetches updates and hands them on: those of one chat in order, all chats side by side."""
 
-    def __init__(self, bot: Bot, take: Callable[[Update], Awaitable[None]]) -> None:
+    def __init__(self, bot: Bot, take: Callable[[Update], Awaitable[object]]) -> None:
         """`take` does one turn; when it returns the turn is stored."""
         self._bot = bot
         self._take = take
@@ -126,7 +126,8 @@ class Polling:
         try:
             while not self._stopping.is_set():
                 try:
-                    return await self._take(update)
+                    await self._take(update)
+                    return None
                 except StorageError as error:
                     log(Event.UPDATE_WAITS, why=str(error))
                 except Exception as error:

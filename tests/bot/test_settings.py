@@ -138,6 +138,8 @@ def test_defaults_are_the_policys() -> None:
 OTHERS: dict[str, tuple[str, object]] = {
     "code_digits": ("8", 8),
     "codes_per_guardian": ("1/9h", ((timedelta(hours=9), 1),)),
+    "page_tries": ("2/8h", ((timedelta(hours=8), 2),)),
+    "trust_shared_contact": ("false", False),
     "codes_per_day": ("201", 201),
     "codes_per_day_percent": ("11", 11),
     "codes_warning_percent": ("60", 60),
@@ -215,7 +217,7 @@ _DURATIONS = ("code_validity", "proof_validity", "keep_unproved", "keep_idle", "
 _WAITS = ("resend_waits", "locks")
 _WINDOWS = (
     *("codes_per_number", "codes_per_guardian", "codes_per_chat", "codes_per_prefix"),
-    *("codes_in_all", "identities_per_chat", "name_tries", "birthdates_per_child"),
+    *("page_tries", "codes_in_all", "identities_per_chat", "name_tries", "birthdates_per_child"),
 )
 _PERCENTS = (
     *("codes_per_day_percent", "codes_warning_percent"),
