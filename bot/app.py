@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 from bot.channel import Channel
 from bot.clock import utc_now
 from bot.delivery import Delivery
-from bot.engine import Doors, Engine, Update
+from bot.engine import Doors, Engine, PageAnswer, Update
 from bot.rendering import Renderer
 from bot.seen import Observe, nobody
 from bot.settings import BadSetting, Settings
@@ -40,10 +40,11 @@ class Service:
     doors: Doors
     now: Callable[[], datetime]
 
-    async def take(self, update: Update) -> None:
+    async def take(self, update: Update) -> PageAnswer | None:
         """One turn, and all that it sends now."""
-        await self.engine.take(update)
+        answer = await self.engine.take(update)
         await self.delivery.settle(later=False)
+        return answer
 
 
 @asynccontextmanager

@@ -80,7 +80,14 @@ async def _answer(settings: Settings, token: str, sms: SmsSender) -> None:
             log(Event.CLOCK_WAS_SET_BACK)
         observe = watch.metrics.observe if watch else nobody
         async with run_service(
-            settings, database, vault, channels, sms, clock, observe=observe
+            settings,
+            database,
+            vault,
+            channels,
+            sms,
+            clock,
+            observe=observe,
+            paged={CHANNEL} if settings.public_url else (),
         ) as service:
             await service.delivery.resume()
             print(f"https://t.me/{bot.username} is answering. Ctrl-C stops it.", flush=True)

@@ -46,12 +46,14 @@ CAUSES: dict[str, Reason | dict[S, Reason]] = {
         S.ALREADY: Reason.ALREADY_ACTIVE,
         S.REFUSED: Reason.NO_CHILD_CONFIRMED,
     },
+    "refuse_page": Reason.CHOOSE,  # the same, on the page
     "refuse": Reason.CHOOSE,  # the reason that was heard, whatever it is
 }
 """The actions of the table that refuse. All others do what was asked, or ask on."""
 
 ELSEWHERE = {
     Reason.CONVERSATION_EXPIRED,
+    *(Reason.PAGE_GONE, Reason.PAGE_TOO_OFTEN),  # of the engine, for the page
     *(cause for cause in CAUSES.values() if isinstance(cause, Reason)),
     *(cause for ends in CAUSES.values() if isinstance(ends, dict) for cause in ends.values()),
 } - {Reason.CHOOSE}
@@ -134,9 +136,10 @@ phone_missing phone_too_short phone_too_long phone_landline phone_box phone_spec
 phone_unknown contact_of_another contact_not_known
 code_length code_several forwarded code_is_password
 password_rules password_too_long password_edge_space password_characters password_common
-password_personal
+password_personal password_in_chat
 date_unreadable date_incomplete date_impossible date_future date_age
 text_only choose
+page_gone page_too_often
 stale_button edited nothing_before no_way_back busy conversation_expired locked too_many_tries
 erase_failed already_texted
 code_too_soon code_budget code_wrong code_cancelled code_old code_expired

@@ -102,6 +102,7 @@ def test_stored_names_never_change() -> None:
         "HASHING": "hashing",
         "PASSWORD_AGAIN": "password_again",
         "COMPARING": "comparing",
+        "HASHING_PAGE": "hashing_page",
         "CHILD": "child",
         "NOT_MINE": "not_mine",
         "BIRTHDATE": "birthdate",

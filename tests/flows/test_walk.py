@@ -123,7 +123,7 @@ FORGED = ("code_right", "account_opened", "activate_now", "erase_all", "restart"
 PARENT = (
     *(*["answers"] * 8, *["presses"] * 8, "interrupts", "commands", "commands", "errs", "errs"),
     *("presses_what_is_not_there", "taps_again", "shares_a_contact", "does_something_else"),
-    *("hears_a_late_answer", "time_passes", "time_comes", "waits"),
+    *("hears_a_late_answer", "time_passes", "time_comes", "waits", "opens_a_page", "fills_a_page"),
 )
 WORLDLY = (
     *(*["hopes"] * 8, *["surprises"] * 8, "is_impatient"),
@@ -181,6 +181,7 @@ class Account:
     confirmed: set[int] = field(default_factory=set)
     not_mine: set[int] = field(default_factory=set)
     digest: str = ""  # of a password that was typed twice
+    on_page: bool = False  # the password that is being hashed was, on a page
 
     def hears(self, question: o.Question, answer: i.FromWorld, now: datetime) -> None:
         """Take note of an answer."""
@@ -190,6 +191,8 @@ class Account:
             case _, i.GuardianMatched(guardians, children):
                 self.guardians, self.digest = guardians, ""
                 self.pupils = frozenset(child.pupil for child in children)
+            case o.HashPassword(), i.PasswordHashed(digest) if self.on_page:
+                self.digest = digest
             case o.ComparePassword(_, digest), i.PasswordCompared(True):
                 self.digest = digest  # until then an earlier one that was typed twice stands
             case o.CheckBirthdate(pupil), i.BirthdateRight():
@@ -217,15 +220,16 @@ class Walk(RuleBasedStateMachine):
     @initialize(
         lang=st.sampled_from(["fr", "en", None]),
         strict=st.booleans(),
+        page=st.booleans(),
         ahead=st.integers(0, 35),
         pick=picks,
     )
-    def begins(self, lang: str | None, strict: bool, ahead: int, pick: int) -> None:
+    def begins(self, lang: str | None, strict: bool, page: bool, ahead: int, pick: int) -> None:
         """A parent to whom all goes well for a while."""
         self.chat = Chat(lang=lang)
         self.record = self.chat.to_dict()
         self.now = NOW
-        self.policy = replace(DEFAULT, strict_children=strict)
+        self.policy = replace(DEFAULT, strict_children=strict, password_page=page)
         self.renderer = Renderer(UTC)
         self.question: o.Question | None = None
         self.reply: Reply | None = None  # the newest with buttons
@@ -233,6 +237,8 @@ class Walk(RuleBasedStateMachine):
         self.account = Account()
         self.typed = ""
         self.made = 0
+        self.tickets: list[str] = []  # of the pages that were opened
+        self.open_until: datetime | None = None  # the newest of them, until it has served
         for n in range(ahead):
             self.goes_on(pick + n)
 
@@ -261,6 +267,10 @@ class Walk(RuleBasedStateMachine):
 
     def answers(self, pick: int) -> None:
         """What the question wants to hear."""
+        if self.is_hidden() and self.policy.password_page:
+            self.opens_a_page(pick)
+            self.fills_a_page(0)
+            return
         self.types(any_of(HOPED.get(self.chat.state, ("bonjour", "1", "2")), pick))
 
     def presses(self, pick: int) -> None:
@@ -299,6 +309,26 @@ class Walk(RuleBasedStateMachine):
             *(i.Returned(), i.Returned("en"), i.Returned("fr")),
         )
         self.happens(any_of(others, pick))
+
+    def opens_a_page(self, _pick: int) -> None:
+        self.tickets.append(f"ticket {len(self.tickets)}")
+        self.happens(i.PageOpened(self.tickets[-1]))
+        if self.shown == [o.Page.OPEN]:
+            self.open_until = self.now + self.policy.ticket_validity
+
+    def fills_a_page(self, pick: int) -> None:
+        """The newest page or an old one, well or not."""
+        ticket = self.tickets[-1 - pick % min(len(self.tickets), 3)] if self.tickets else ""
+        password = any_of((*PASSWORDS, "abc", "Azerty123!"), pick // 3)
+        again = any_of((password, password, "Autre-Chose-1"), pick // 18)
+        good = password in PASSWORDS and password == again and ticket in self.tickets[-1:]
+        open_until, self.filled_well = self.open_until, good
+        self.happens(i.PageFilled(ticket, password, again))
+        if isinstance(self.question, o.HashPassword):
+            assert open_until is not None, "no page was open"
+            assert self.now < open_until, "the page was too old"
+            self.open_until = None
+            self.account.on_page = True
 
     def is_impatient(self, pick: int) -> None:
         """Anything while the world thinks."""
@@ -405,6 +435,7 @@ class Walk(RuleBasedStateMachine):
         self.record = json.loads(record)
         self.chat = Chat.from_dict(self.record)
         assert self.chat == chat
+        self.shown = [output.page for output in self.outputs if isinstance(output, o.Show)]
         self.said = [said.key for said in self.outputs if isinstance(said, o.Say)]
         self.keeps_its_numbers(was)
         self.keeps_locks(was, happened)
@@ -473,6 +504,10 @@ class Walk(RuleBasedStateMachine):
                         i.SharedContact(phone[1:], True),
                     )
                 case o.HashPassword() | o.ComparePassword():
+                    self.account.on_page = False
+                    if self.policy.password_page:
+                        assert isinstance(happened, i.PageFilled), "a password of the chat"
+                        assert self.filled_well, "not a good password, twice, on the newest page"
                     assert self.account.proved_at is not None
                     assert self.now - self.account.proved_at <= self.policy.proof_validity
                 case o.TellSchool("not_mine", pupil):
@@ -495,6 +530,11 @@ class Walk(RuleBasedStateMachine):
         But for a second tap on a button that moved the conversation on, and for a change to an old
         message when all is over.
         """
+        if isinstance(happened, i.FromPage):  # the page gets one answer, or is of no use
+            assert len(self.shown) <= 1
+            assert not self.said or self.chat.state is not was.state
+            return
+        assert not self.shown
         if not isinstance(happened, i.FromParent):
             return
         if isinstance(happened, i.Pressed):
@@ -513,7 +553,7 @@ class Walk(RuleBasedStateMachine):
         causes = [output.cause for output in self.outputs if isinstance(output, o.Refusal)]
         assert len(causes) <= 1
         asked = [output for output in self.outputs if isinstance(output, get_args(o.Question))]
-        assert not causes or (self.said and not asked)
+        assert not causes or ((self.said or self.shown) and not asked)
 
     def erases_passwords(self, happened: i.Input, hidden: bool) -> None:
         """What was typed where a password was expected goes away; nothing else does."""
@@ -541,7 +581,11 @@ class Walk(RuleBasedStateMachine):
         assert len(reply.text) <= 4096
         if self.chat.lang:  # until then everything is said in both
             assert [piece for piece in foreign(lang) if piece in reply.text] == []
-        labels = {button.label for button in reply.buttons} | {reply.contact}
+        labels = {button.label for button in reply.buttons} | {
+            reply.contact,
+            reply.copy,
+            reply.page,
+        }
         assert max(map(len, labels)) <= 24
         ask = next((part for part in reversed(self.outputs) if isinstance(part, o.Ask)), None)
         if ask is not None:
@@ -570,10 +614,10 @@ def wants_a_code(was: Chat, happened: i.Input) -> bool:
 # ---- roads that a walk seldom finds ----------------------------------------------------------
 
 
-def a_walk(to: S, strict: bool = False) -> Walk:
+def a_walk(to: S, strict: bool = False, page: bool = False) -> Walk:
     """Someone with two children, who arrived there without a detour."""
     walk = Walk()
-    walk.begins("fr", strict, 0, 0)
+    walk.begins("fr", strict, page, 0, 0)
     while walk.chat.state is not to:
         if isinstance(walk.question, o.MatchGuardian):
             walk.is_answered(i.GuardianMatched((1,), (LEA, TOM), ()))
@@ -733,9 +777,39 @@ def test_late_sms_are_told_once() -> None:
     assert walk.said == []
 
 
+def test_a_password_is_changed_on_the_page() -> None:
+    walk = says(a_walk(S.RECAP, page=True), "corriger", "mot de passe")
+    before = walk.account.digest
+    walk.opens_a_page(0)
+    walk.fills_a_page(6)
+    walk.hopes(0)
+    assert walk.chat.state is S.RECAP
+    assert walk.account.digest == walk.chat.digest != before
+    says(walk, "activer")
+
+
+def test_the_page_comes_while_the_password_is_typed_for_the_second_time() -> None:
+    """The page was switched on between the two."""
+    walk = says(a_walk(S.PASSWORD), PASSWORDS[0])
+    walk.policy = replace(walk.policy, password_page=True)
+    walk.opens_a_page(0)
+    walk.fills_a_page(12)  # "abc"
+    assert walk.shown == [o.Page.AGAIN]
+    walk.fills_a_page(3)
+    walk.hopes(0)
+    assert walk.chat.state is S.CHILD
+
+
+def test_a_proof_grows_old_while_the_page_is_open() -> None:
+    walk = a_walk(S.PASSWORD, page=True)
+    walk.now += timedelta(minutes=31)
+    walk.opens_a_page(0)
+    assert (walk.chat.state, walk.shown) == (S.CHECK, [])
+
+
 def test_nobody_starts_again_without_a_language() -> None:
     walk = Walk()
-    walk.begins(None, False, 1, 0)
+    walk.begins(None, False, False, 1, 0)
     says(walk, "/start", "recommencer")
     assert walk.chat.state is S.LANGUAGE
 
@@ -800,6 +874,9 @@ def test_nothing_that_many_parents_do_breaks_what_must_hold() -> None:
         test_who_was_unlocked_begins_anew()
         test_late_sms_are_told_once()
         test_an_identifier_that_did_not_leave_can_be_sent_again()
+        test_a_password_is_changed_on_the_page()
+        test_the_page_comes_while_the_password_is_typed_for_the_second_time()
+        test_a_proof_grows_old_while_the_page_is_open()
         assert walk(examples=2_000, steps=100) >= 200_000
     missed = [row for row in FLOW if not any(Walk.fired[one] for one in lines([row]))]
     assert missed == []

@@ -13,9 +13,18 @@ from typing import Protocol, runtime_checkable
 
 from bot.app import Service, open_storage, run_service
 from bot.channel import Reply, TryLater, Undeliverable, said
-from bot.engine import Update
+from bot.engine import PageAnswer, Update
 from bot.settings import Settings
-from flows.inputs import Input, Pressed, Returned, SentOther, SharedContact
+from flows.inputs import (
+    FromPage,
+    Input,
+    PageFilled,
+    PageOpened,
+    Pressed,
+    Returned,
+    SentOther,
+    SharedContact,
+)
 from storage.conversations import Address
 from tests.helpers.clock import Clock
 from tests.helpers.school import School
@@ -130,6 +139,7 @@ class CoreBot:
                 self.sms,
                 self.clock,
                 self._make_code,
+                paged={"core"} if self.settings.public_url else (),
             )
         )
         await self.service.delivery.resume()
@@ -241,6 +251,22 @@ class CoreParent:
     async def returns(self) -> None:
         """Open the conversation again."""
         await self.does(Returned())
+
+    async def opens_page(self, ticket: str = "ticket") -> PageAnswer:
+        """Open the page for the password."""
+        return await self._sees(PageOpened(ticket))
+
+    async def fills_page(
+        self, password: str, again: str | None = None, ticket: str = "ticket"
+    ) -> PageAnswer:
+        """Send the page: the password twice, the same unless `again` says otherwise."""
+        return await self._sees(PageFilled(ticket, password, password if again is None else again))
+
+    async def _sees(self, happened: FromPage) -> PageAnswer:
+        self.replies.clear()
+        answer = await self.service.take(Update(self.address, happened, None, self.lang))
+        assert answer is not None
+        return answer
 
     async def waits(self, **length: float) -> None:
         """Let time go by, and the bot notice."""

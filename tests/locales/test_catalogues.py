@@ -461,6 +461,7 @@ def test_quoted_buttons_exist() -> None:
         state, _, part = key.rpartition(".")
         menus = [state] if part in ("ask", "hint", "help") and state in MENUS else list(MENUS)
         labels = {label(choice, menu, lang, EXAMPLES) for menu in menus for choice in MENUS[menu]}
+        labels.add(label("page", state, lang))  # it stands under the password's question only
         for quoted in re.findall(r"«\u00a0([^{«»]+)\u00a0»|“([^{“”]+)”", form):
             words = "".join(quoted)
             assert words in labels or words.startswith("Bonjour"), (key, words)

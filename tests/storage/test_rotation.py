@@ -46,7 +46,7 @@ async def opened_by(path: Path, *secrets: str) -> int:
 
 
 def test_every_sealed_column_is_known() -> None:
-    """The schema's own words for them: `sealed`, `record`, `address`, `body`."""
+    """The schema's own words for them: `sealed`, `record`, `address`, `body`, `reserved`."""
     with closing(sqlite3.connect(":memory:")) as connection:
         for _, script in migrations():
             connection.executescript(script)
@@ -55,7 +55,7 @@ def test_every_sealed_column_is_known() -> None:
             (table, column[1])
             for (table,) in tables.fetchall()
             for column in connection.execute(f"PRAGMA table_info({table})")
-            if column[1] in ("sealed", "record", "address", "body")
+            if column[1] in ("sealed", "record", "address", "body", "reserved")
         }
     assert columns - {("canary", "sealed")} == {(one.table, one.column) for one in SEALED}
 
