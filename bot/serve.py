@@ -27,6 +27,7 @@ from storage.stamps import mend_future
 from storage.vault import Vault
 
 if TYPE_CHECKING:
+    from bot.web.password import Door
     from bot.web.watch import Watch
 
 log = Log("serve")
@@ -45,6 +46,11 @@ async def serve(settings: Settings) -> None:
         raise BadSetting(
             "SESAME_TELEGRAM_TOKEN is not set: write /newbot to @BotFather on Telegram, and set it"
             " to the token that you are given."
+        )
+    if settings.public_url and not settings.listen:
+        raise BadSetting(
+            "SESAME_PUBLIC_URL needs SESAME_LISTEN: the address on which the page for the password"
+            " is answered, behind your HTTPS server."
         )
     _leave_no_core()
     sms = sms_sender(settings.sms, _show_sms)
@@ -71,10 +77,10 @@ async def _run(settings: Settings, token: str, sms: SmsSender) -> None:
 async def _answer(settings: Settings, token: str, sms: SmsSender) -> None:
     async with (
         open_storage(settings) as (database, vault),
-        _watching(settings) as watch,  # it answers while Telegram is waited for
+        _listening(settings, token) as (watch, door),  # it answers while Telegram is waited for
         open_bot(token, settings.telegram_api_url) as bot,
     ):
-        channels = {CHANNEL: TelegramChannel(bot)}
+        channels = {CHANNEL: TelegramChannel(bot, settings.public_url)}
         clock = SteadyClock()
         if await database.run(mend_future(clock())):
             log(Event.CLOCK_WAS_SET_BACK)
@@ -89,6 +95,8 @@ async def _answer(settings: Settings, token: str, sms: SmsSender) -> None:
             observe=observe,
             paged={CHANNEL} if settings.public_url else (),
         ) as service:
+            if door:
+                door.service = service
             await service.delivery.resume()
             print(f"https://t.me/{bot.username} is answering. Ctrl-C stops it.", flush=True)
             async with _beside(
@@ -126,18 +134,24 @@ def _background(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> No
 
 
 @asynccontextmanager
-async def _watching(settings: Settings) -> AsyncIterator["Watch | None"]:
+async def _listening(
+    settings: Settings, token: str
+) -> AsyncIterator[tuple["Watch | None", "Door | None"]]:
     """Answer over HTTP meanwhile, where SESAME_LISTEN says so."""
     if settings.listen is None:
-        yield None
+        yield None, None
         return
     # Imported here, as it takes a quarter of a second.
+    from bot.web import password, watch  # noqa: PLC0415
     from bot.web.server import application, listening  # noqa: PLC0415
-    from bot.web.watch import Watch, routes  # noqa: PLC0415
 
-    watch = Watch(str(settings.database_path))
-    async with listening(settings.listen, application(routes(watch))):
-        yield watch
+    watched = watch.Watch(str(settings.database_path))
+    pages, door = watch.routes(watched), None
+    if settings.public_url:
+        door = password.Door(token, settings.password_min)
+        pages += password.routes(door)
+    async with listening(settings.listen, application(pages)):
+        yield watched, door
 
 
 @asynccontextmanager

@@ -12,6 +12,7 @@ from telegram import (
     MessageEntity,
     ReplyKeyboardMarkup,
     ReplyKeyboardRemove,
+    WebAppInfo,
 )
 from telegram.constants import MessageLimit
 from telegram.error import BadRequest, Forbidden, RetryAfter, TelegramError
@@ -35,8 +36,10 @@ _NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
 class TelegramChannel:
     """Telegram as a bot.channel.Channel."""
 
-    def __init__(self, bot: Bot) -> None:
+    def __init__(self, bot: Bot, public_url: str | None = None) -> None:
+        """`public_url` is where the page for the password is; None where there is none."""
         self._bot = bot
+        self._public_url = public_url
 
     async def send(self, place: str, reply: Reply, after: str | None = None) -> str | None:
         """Show the reply, in one message wherever possible. Raises TryLater or Undeliverable.
@@ -48,7 +51,7 @@ class TelegramChannel:
         with _what_refusals_mean():
             if reply.leaves_contact and reply.buttons:
                 await self._write(place, reply.leaves_contact, (), ReplyKeyboardRemove())
-            await self._write(place, reply.text, reply.marks, _markup(reply))
+            await self._write(place, reply.text, reply.marks, _markup(reply, self._public_url))
         return None
 
     async def erase(self, place: str, message: str) -> None:
@@ -108,24 +111,30 @@ def _entities(text: str, marks: Iterable[Mark]) -> Sequence[MessageEntity]:
     return MessageEntity.adjust_message_entities_to_utf_16(text, entities)
 
 
-def _markup(reply: Reply) -> Markup | None:
+def _markup(reply: Reply, public_url: str | None) -> Markup | None:
     if reply.contact:
         share = [KeyboardButton(reply.contact, request_contact=True)]
         rows = [[KeyboardButton(button.label) for button in row] for row in _rows(reply.buttons)]
         return ReplyKeyboardMarkup([share, *rows], resize_keyboard=True, one_time_keyboard=False)
     if reply.buttons:
-        return InlineKeyboardMarkup(
+        presses = [
             [
-                [
-                    InlineKeyboardButton(
-                        button.label, callback_data=press_data(reply.asked, button.choice)
-                    )
-                    for button in row
-                ]
-                for row in _rows(reply.buttons)
+                InlineKeyboardButton(
+                    button.label, callback_data=press_data(reply.asked, button.choice)
+                )
+                for button in row
             ]
-        )
+            for row in _rows(reply.buttons)
+        ]
+        return InlineKeyboardMarkup([*_page_row(reply, public_url), *presses])
     return ReplyKeyboardRemove() if reply.leaves_contact else None
+
+
+def _page_row(reply: Reply, public_url: str | None) -> Iterator[list[InlineKeyboardButton]]:
+    """The button that opens the page for the password, alone and in front."""
+    if reply.page and public_url:
+        page = WebAppInfo(f"{public_url}/password?lang={reply.lang}")
+        yield [InlineKeyboardButton(reply.page, web_app=page)]
 
 
 def _rows(buttons: Sequence[Button]) -> list[list[Button]]:
