@@ -59,6 +59,7 @@ class Event(StrEnum):
     CODES_NOT_COMING_BACK = "codes_not_coming_back", logging.WARNING, "few of the last codes were typed: is somebody pumping SMS, or is the sender ill?"
     COUNTRY_PAUSED = "country_paused", logging.WARNING, "hardly a code to this country was typed: none is sent there for a day"
     COUNTS_MISSING = "counts_missing", logging.WARNING, "the database did not say what `/metrics` asks; the rest is told"
+    PAGE_REFUSED = "page_refused", logging.INFO, "the page for the password sent what is not taken: too old, unproved, unreadable; or it came while nothing can be stored"
     PAGE_FAILED = "page_failed", logging.ERROR, "our own mistake in answering over HTTP"
     TASK_FAILED = "task_failed", logging.ERROR, "our own mistake in the background"
     # fmt: on

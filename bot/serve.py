@@ -4,6 +4,7 @@ import asyncio
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,7 @@ from storage.vault import Vault
 
 if TYPE_CHECKING:
     from bot.telegram.webhook import Webhook
+    from bot.web.password import Door
     from bot.web.watch import Watch
 
 log = Log("serve")
@@ -46,6 +48,11 @@ async def serve(settings: Settings) -> None:
         raise BadSetting(
             "SESAME_TELEGRAM_TOKEN is not set: write /newbot to @BotFather on Telegram, and set it"
             " to the token that you are given."
+        )
+    if settings.public_url and not settings.listen:
+        raise BadSetting(
+            "SESAME_PUBLIC_URL needs SESAME_LISTEN: the address on which the page for the password"
+            " is answered, behind your HTTPS server."
         )
     _leave_no_core()
     sms = sms_sender(settings.sms, _show_sms)
@@ -72,14 +79,14 @@ async def _run(settings: Settings, token: str, sms: SmsSender) -> None:
 async def _answer(settings: Settings, token: str, sms: SmsSender) -> None:
     async with (
         open_storage(settings) as (database, vault),
-        _listening(settings, vault) as (watch, webhook),  # while Telegram is waited for, too
+        _listening(settings, token, vault) as web,  # while Telegram is waited for, too
         open_bot(token, settings.telegram_api_url) as bot,
     ):
-        channels = {CHANNEL: TelegramChannel(bot)}
+        channels = {CHANNEL: TelegramChannel(bot, settings.public_url)}
         clock = SteadyClock()
         if await database.run(mend_future(clock())):
             log(Event.CLOCK_WAS_SET_BACK)
-        observe = watch.metrics.observe if watch else nobody
+        observe = web.watch.metrics.observe if web else nobody
         async with run_service(
             settings,
             database,
@@ -98,11 +105,11 @@ async def _answer(settings: Settings, token: str, sms: SmsSender) -> None:
                 introducing=introduce(bot),
             ) as tasks:
                 take = service.engine.take
-                polling = Polling(bot, take)
-                answered = webhook or polling
-                if watch:  # what comes in is no loop of these: when it ends, all ends
-                    watch.service, watch.answered_at = service, lambda: answered.answered_at
-                    watch.loops = {name: tasks[name] for name in ("waking", "purging")}
+                webhook, polling = web and web.webhook, Polling(bot, take)
+                incoming = webhook or polling
+                if web:  # what comes in is no loop of these: when it ends, all ends
+                    loops = {name: tasks[name] for name in ("waking", "purging")}
+                    web.begin(service, lambda: incoming.answered_at, loops)
                 try:
                     await (webhook.run(bot, take) if webhook else polling.run())
                 finally:
@@ -128,32 +135,54 @@ def _background(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> No
         log(Event.TASK_FAILED, kind=type(error).__name__, place=place_of(error))
 
 
+@dataclass(slots=True)
+class _Web:
+    """What is answered over HTTP. It answers before there is a service."""
+
+    watch: "Watch"
+    webhook: "Webhook | None" = None
+    door: "Door | None" = None
+
+    def begin(
+        self,
+        service: Service,
+        answered_at: Callable[[], float | None],
+        loops: dict[str, asyncio.Task[None]],
+    ) -> None:
+        """There is a service from now on."""
+        self.watch.service, self.watch.answered_at = service, answered_at
+        self.watch.loops.update(loops)
+        if self.door:
+            self.door.service = service
+
+
 @asynccontextmanager
-async def _listening(
-    settings: Settings, vault: Vault
-) -> AsyncIterator[tuple["Watch | None", "Webhook | None"]]:
+async def _listening(settings: Settings, token: str, vault: Vault) -> AsyncIterator["_Web | None"]:
     """Answer over HTTP meanwhile, where SESAME_LISTEN says so; to Telegram too, where it posts."""
     if settings.listen is None:
-        yield None, None
+        yield None
         return
     # Imported here, as it takes a quarter of a second.
+    from bot.web import password, watch  # noqa: PLC0415
     from bot.web.certificate import read_tls  # noqa: PLC0415
     from bot.web.server import application, listening  # noqa: PLC0415
-    from bot.web.watch import Watch, routes  # noqa: PLC0415
 
     tls = read_tls(settings)
-    watch, webhook = Watch(str(settings.database_path)), None
-    pages = routes(watch)
+    web = _Web(watch.Watch(str(settings.database_path)))
+    pages = watch.routes(web.watch)
     if settings.webhook_url and settings.webhook_path:
         from bot.telegram.webhook import Webhook  # noqa: PLC0415
 
         own = settings.webhook_secret
         secret = own.get_secret_value() if own else vault.token("webhook")
         certificate = tls.self_signed() if tls else None
-        webhook = Webhook(settings.webhook_path, settings.webhook_url, secret, certificate)
-        pages.append(webhook.route)
+        web.webhook = Webhook(settings.webhook_path, settings.webhook_url, secret, certificate)
+        pages.append(web.webhook.route)
+    if settings.public_url:
+        web.door = password.Door(token, settings.password_min)
+        pages += password.routes(web.door)
     async with listening(settings.listen, application(pages), tls):
-        yield watch, webhook
+        yield web
 
 
 @asynccontextmanager

@@ -14,6 +14,7 @@ from telegram import (
     MessageEntity,
     ReplyKeyboardMarkup,
     ReplyKeyboardRemove,
+    WebAppInfo,
 )
 from telegram.constants import (
     InlineKeyboardButtonLimit,
@@ -45,8 +46,10 @@ _NOT_MODIFIED = "message is not modified"
 class TelegramChannel:
     """Telegram as a bot.channel.Channel."""
 
-    def __init__(self, bot: Bot, pace: Pace | None = None) -> None:
+    def __init__(self, bot: Bot, public_url: str | None = None, pace: Pace | None = None) -> None:
+        """`public_url` is where the page for the password is; None where there is none."""
         self._bot = bot
+        self._public_url = public_url
         self._pace = pace or Pace()
 
     async def send(self, place: str, reply: Reply, after: str | None = None) -> str | None:
@@ -55,7 +58,7 @@ class TelegramChannel:
         A message carries one keyboard: taking the contact button away needs a message of its own
         where the reply has buttons. When the second of the two fails, both are sent again.
         """
-        markup = _markup(reply)
+        markup = _markup(reply, self._public_url)
         under = markup if isinstance(markup, InlineKeyboardMarkup) else None
         with self._what_refusals_mean(place):
             if after and reply.replaces and await self._rewrite(place, after, reply, under):
@@ -191,7 +194,7 @@ def _entity(mark: Mark, length: int) -> MessageEntity:
     )
 
 
-def _markup(reply: Reply) -> Markup | None:
+def _markup(reply: Reply, public_url: str | None) -> Markup | None:
     if reply.contact:
         share = [KeyboardButton(reply.contact, request_contact=True)]
         rows = [[KeyboardButton(button.label) for button in row] for row in _rows(reply.buttons)]
@@ -203,7 +206,7 @@ def _markup(reply: Reply) -> Markup | None:
         ]
         for row in _rows(reply.buttons)
     ]
-    below = [*_copy_row(reply), *choices]
+    below = [*_page_row(reply, public_url), *_copy_row(reply), *choices]
     if below:
         return InlineKeyboardMarkup(below)
     return ReplyKeyboardRemove() if reply.leaves_contact else None
@@ -218,6 +221,13 @@ def _copy_row(reply: Reply) -> list[list[InlineKeyboardButton]]:
     if not 1 <= len(text) <= InlineKeyboardButtonLimit.MAX_COPY_TEXT:
         return []
     return [[InlineKeyboardButton(reply.copy, copy_text=CopyTextButton(text))]]
+
+
+def _page_row(reply: Reply, public_url: str | None) -> Iterator[list[InlineKeyboardButton]]:
+    """The button that opens the page for the password, alone and in front."""
+    if reply.page and public_url:
+        page = WebAppInfo(f"{public_url}/password?lang={reply.lang}")
+        yield [InlineKeyboardButton(reply.page, web_app=page)]
 
 
 def _rows(buttons: Sequence[Button]) -> list[list[Button]]:
