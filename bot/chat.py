@@ -23,8 +23,8 @@ COMMANDS = ":restart   :wait 31m   :export FILE"
 async def chat(settings: Settings, lang: str | None, default_lang: str) -> None:
     """Talk until the end of the input. Without SESAME_DATABASE_URL all is forgotten at the end."""
     screen = _screen()
-    async with school_of(settings) as (settings, invented), AsyncExitStack() as stack:
-        session = Session(settings, screen, lang or default_lang)
+    async with school_of(settings) as (own, invented), AsyncExitStack() as stack:
+        session = Session(own, screen, lang or default_lang)
         stack.push_async_callback(session.end)
         if invented:
             screen.note(f"{who_is_who()}{COMMANDS}   (Ctrl-D: fin / end)\n")

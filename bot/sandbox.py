@@ -60,8 +60,8 @@ class Role:
 
 def roles() -> list[Role]:
     """The same as `who_is_who`, one by one."""
-    lines = re.findall(r"^  (\S.*?) {2,}(\S.*?)(?: {2,}| (?=\())(\S.*)$", who_is_who(), re.MULTILINE)
-    return [Role(*parts) for parts in lines]
+    line = re.compile(r"^  (\S.*?) {2,}(\S.*?)(?: {2,}| (?=\())(\S.*)$", re.MULTILINE)
+    return [Role(*parts) for parts in line.findall(who_is_who())]
 
 
 class Sandbox:

@@ -42,26 +42,33 @@ class _Server(uvicorn.Server):
 async def listening(address: str, app: Starlette) -> AsyncIterator[None]:
     """Answer on this address meanwhile. Raises BadSetting where it cannot be had."""
     with _bound(address) as bound:
-        config = uvicorn.Config(
-            app,
-            log_config=None,  # its logs hold addresses and paths: see bot/logs.py
-            access_log=False,
-            server_header=False,
-            lifespan="off",
-            ws="none",
-            http="h11",
-            h11_max_incomplete_event_size=8192,
-            limit_concurrency=64,
-            timeout_keep_alive=5,
-            timeout_graceful_shutdown=2,
-        )
-        server = _Server(config)
-        running = asyncio.create_task(server.serve(sockets=[bound]))
-        try:
+        async with answering(bound, app):
             yield
-        finally:
-            server.should_exit = True
-            await running
+
+
+@asynccontextmanager
+async def answering(bound: socket.socket, app: Starlette) -> AsyncIterator[None]:
+    """Answer on this socket meanwhile."""
+    config = uvicorn.Config(
+        app,
+        log_config=None,  # its logs hold addresses and paths: see bot/logs.py
+        access_log=False,
+        server_header=False,
+        lifespan="off",
+        ws="none",
+        http="h11",
+        h11_max_incomplete_event_size=8192,
+        limit_concurrency=64,
+        timeout_keep_alive=5,
+        timeout_graceful_shutdown=2,
+    )
+    server = _Server(config)
+    running = asyncio.create_task(server.serve(sockets=[bound]))
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        await running
 
 
 def _bound(address: str) -> socket.socket:
