@@ -68,11 +68,19 @@ def main() -> None:
 
 @main.command(help=_("cli.chat"))
 @click.option("--lang", type=click.Choice(locales.LANGUAGES), help=_("cli.option.lang"))
-def chat(lang: str | None) -> None:
-    """The conversation in the terminal."""
+@click.option("--web", is_flag=True, help=_("cli.option.web"))
+@click.option("--port", type=click.IntRange(0, 65535), help=_("cli.option.port"))
+def chat(lang: str | None, web: bool, port: int | None) -> None:
+    """The conversation in the terminal, or in the browser."""
+    if web:
+        from bot.web.chat import chat_in_browser
+
+        return run(chat_in_browser(settings(), lang, person_lang(), port))
+    if port is not None:
+        raise click.UsageError(_("cli.port_without_web"))
     from bot.chat import chat as talk
 
-    run(talk(settings(), lang, person_lang()))
+    return run(talk(settings(), lang, person_lang()))
 
 
 @main.command(help=_("cli.serve"))

@@ -54,7 +54,8 @@ class TerminalParent:
         self.sms = Phone()
         self.clock = clock
         self.screen = ScriptedScreen(self.sms)
-        self.session = chat.Session(settings, self.screen, lang)
+        begin = clock.now  # `:wait` adds to it, as for a person
+        self.session = chat.Session(settings, self.screen, lang, lambda: begin)
         self.last: Reply | None = None
         self._lang = lang
 
@@ -142,12 +143,8 @@ async def terminal_parent(
         pytest.skip("a terminal always knows its language")
     settings = test_settings(database, **own)
     await school.fills_file(database, settings)
-    clock = clock or Clock()
-    begin = clock.now
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(chat, "utc_now", lambda: begin)  # `:wait` adds to it, as for a person
-        parent = TerminalParent(settings, clock, lang)
-        try:
-            yield parent
-        finally:
-            await parent.leaves()
+    parent = TerminalParent(settings, clock or Clock(), lang)
+    try:
+        yield parent
+    finally:
+        await parent.leaves()

@@ -211,6 +211,9 @@ def _trees(*rooms: str) -> Iterator[ast.AST]:
             yield ast.parse(path.read_text("utf-8"))
 
 
+PAGES = [path.read_text("utf-8") for path in (ROOT / "bot").rglob("*.html")]
+
+
 def _said(*rooms: str) -> dict[str, set[str]]:
     """Patterns of the keys that the code says: names of the facts given along."""
     said: dict[str, set[str]] = {}
@@ -263,6 +266,7 @@ def test_no_text_is_unused() -> None:
     """A text is said by the core's tables, or named by the other rooms' code."""
     rooms = ("bot", "storage")
     named = {_pattern(node) for tree in _trees(*rooms) for node in ast.walk(tree)} - {None}
+    named |= {re.escape(key) for page in PAGES for key in re.findall('"([a-z_.]+)"', page)}
     patterns = {pattern for pattern in named | set(_said(*rooms)) if pattern and "." in pattern}
     unused = {
         key
@@ -271,6 +275,12 @@ def test_no_text_is_unused() -> None:
         and not any(re.fullmatch(pattern, key) for pattern in patterns if pattern != ".+")
     }
     assert unused == set()
+
+
+def test_what_a_page_says_exists() -> None:
+    said = {key for page in PAGES for key in re.findall(r'say(?:_in)?\("([^"]+)"', page)}
+    assert said
+    assert said <= set(KEYS)
 
 
 @pytest.mark.parametrize("pattern", sorted(_said("bot", "storage")))
