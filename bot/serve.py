@@ -87,7 +87,7 @@ async def _answer(settings: Settings, token: str, sms: SmsSender) -> None:
             async with _beside(
                 waking=_wake(service),
                 purging=_purge(settings, database, vault, clock),
-                introducing=introduce(bot),
+                introducing=introduce(bot, settings.contact),
             ) as tasks:
                 polling = Polling(bot, service.engine.take)
                 if watch:  # polling is no loop of these: when it ends, all ends
