@@ -102,7 +102,7 @@ async def _answer(settings: Settings, token: str, sms: SmsSender) -> None:
             async with _beside(
                 waking=_wake(service),
                 purging=_purge(settings, database, vault, clock),
-                introducing=introduce(bot),
+                introducing=introduce(bot, settings.contact),
             ) as tasks:
                 take = service.engine.take
                 webhook, polling = web and web.webhook, Polling(bot, take)

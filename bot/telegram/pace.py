@@ -1,6 +1,7 @@
 """How fast the bot speaks: as fast as Telegram lets it, and no faster."""
 
 import asyncio
+import math
 from collections.abc import Callable
 from time import monotonic
 
@@ -8,8 +9,8 @@ from aiolimiter import AsyncLimiter
 
 from bot.delivery import LONGEST_WAIT
 
-BURST = 5  # calls that may leave at once
-PER_SECOND = 25  # calls after these: 30 in any second, Telegram's limit for a bot (UX 1)
+BURST = 3  # calls that may leave at once
+PER_SECOND = 25  # calls after these: never more than Telegram's 30 in a second (UX 1), nor near it
 
 
 class Pace:
@@ -26,23 +27,28 @@ class Pace:
         self._limiter = AsyncLimiter(BURST, BURST / per_second)
         self._clock = clock  # seconds
         self._told: dict[str, float] = {}  # chat: when it may be written to again
-        self._silent_until = 0.0
+        self._silent_until = -math.inf
+        self._waiting = 0  # calls
 
     @property
     def is_free(self) -> bool:
-        """Whether a call would not have to wait."""
-        return self._clock() >= self._silent_until and self._limiter.has_capacity()
+        """Whether nobody waits for a turn, nor has to."""
+        return not self._waiting and self._clock() >= self._silent_until
 
     async def turn(self) -> None:
         """Wait until the next call may leave."""
-        while True:
-            silence = self._silent_until - self._clock()
-            if silence <= 0:
+        self._waiting += 1
+        try:
+            while True:
+                silence = self._silent_until - self._clock()
+                if silence > 0:
+                    await asyncio.sleep(silence)
+                    continue
                 await self._limiter.acquire()
-                if self._clock() >= self._silent_until:  # nothing was said meanwhile
+                if self._clock() >= self._silent_until:  # Telegram has not said stop meanwhile
                     return
-            else:
-                await asyncio.sleep(silence)
+        finally:
+            self._waiting -= 1
 
     def told_to_wait(self, place: str, seconds: float) -> None:
         """Telegram refused a call about this chat for so long."""

@@ -14,6 +14,7 @@ from bot.settings import Settings
 from bot.telegram.client import open_bot
 from bot.telegram.incoming import CHANNEL
 from bot.telegram.outgoing import TelegramChannel
+from bot.telegram.pace import Pace
 from bot.telegram.polling import Polling
 from bot.telegram.webhook import Webhook
 from bot.web.server import application, listening
@@ -25,6 +26,8 @@ from tests.helpers.parent import Phone
 from tests.helpers.school import School
 from tests.telegram.phone import Person
 from tests.telegram.server import BotApi
+
+FAST = 10_000  # calls a second: tests/telegram/test_pace.py is about the true limit
 
 
 class RunningBot:
@@ -53,7 +56,7 @@ class RunningBot:
         stack = self._stack = AsyncExitStack()
         database, vault = await stack.enter_async_context(open_storage(self.settings))
         bot = await stack.enter_async_context(open_bot(self.server.token, self.server.url))
-        channels = {CHANNEL: TelegramChannel(bot)}
+        channels = {CHANNEL: TelegramChannel(bot, Pace(FAST))}
         self.service = await stack.enter_async_context(
             run_service(
                 self.settings, database, vault, channels, self.sms, self.clock, self.make_code
@@ -139,8 +142,9 @@ class TelegramParent:
 
     def _press(self, label: str) -> None:
         """Press what stands under the last message, or in place of keys; never an older button."""
-        if label in self.person.last.buttons:
-            return self.person.presses_old(self.person.last, label)
+        for button in self.person.last.inline:
+            if button.label == label:
+                return self.person._presses_inline(self.person.last, button)
         for key in self.person._keys:
             if key.label == label:
                 return self.person._presses_key(key)

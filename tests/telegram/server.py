@@ -53,6 +53,7 @@ ENTITIES = {
     *("italic", "underline", "strikethrough", "spoiler", "blockquote", "expandable_blockquote"),
     *("code", "pre", "text_link", "text_mention", "custom_emoji", "date_time"),
 }
+DATE_TIME = re.compile("r|w?[dD]?[tT]?")
 BUTTON_KINDS = (
     *("url", "callback_data", "web_app", "copy_text", "login_url", "switch_inline_query"),
     *("switch_inline_query_current_chat", "switch_inline_query_chosen_chat", "callback_game"),
@@ -63,6 +64,7 @@ ACTIONS = {
     *("upload_document", "choose_sticker", "find_location", "record_video_note"),
     "upload_video_note",
 }
+SPEAKING = {"sendMessage", "editMessageText", "editMessageReplyMarkup"}
 INTEGERS = {"offset", "limit", "timeout", "message_id", "user_id", "max_connections"}
 BOOLEANS = {"show_alert", "drop_pending_updates", "protect_content", "disable_notification"}
 OBJECTS = {
@@ -138,6 +140,42 @@ class Fault:
     after_effect: bool = False
     delay: float = 0
     drop: bool = False
+
+
+@dataclass(eq=False)
+class Flood:
+    """How much the server takes, in real time; beyond it says 429, and for how long.
+
+    Telegram names two numbers (UX 1): about one message a second in a chat, bursts let through,
+    and thirty a second from a bot.
+    """
+
+    overall: int = 30
+    window: float = 1
+    chat: int = 30
+    chat_window: float = 30
+    _taken: deque[tuple[float, int]] = field(default_factory=deque)
+
+    def asks_to_wait(self, chat: int) -> int:
+        """Whole seconds that a call about this chat comes too early; 0 where it is taken."""
+        now = asyncio.get_running_loop().time()
+        longest = max(self.window, self.chat_window)
+        while self._taken and self._taken[0][0] <= now - longest:
+            self._taken.popleft()
+        everywhere = [at for at, _ in self._taken if at > now - self.window]
+        here = [at for at, where in self._taken if where == chat and at > now - self.chat_window]
+        ends = [
+            times[-most] + window
+            for times, most, window in (
+                (everywhere, self.overall, self.window),
+                (here, self.chat, self.chat_window),
+            )
+            if len(times) >= most
+        ]
+        if ends:
+            return max(math.ceil(max(ends) - now), 1)
+        self._taken.append((now, chat))
+        return 0
 
 
 @dataclass(eq=False)
@@ -326,6 +364,7 @@ class BotApi:
         self.chats: dict[int, Chat] = {}
         self.alerts: dict[int, list[Alert]] = defaultdict(list)
         self.faults: Callable[[Call], Fault | None] = lambda call: None
+        self.flood: Flood | None = None
         self.commands: dict[tuple[str, str], list[JSON]] = {}
         self.texts: dict[tuple[str, str], str] = {}
         self.menu_buttons: dict[int | None, JSON] = {}
@@ -696,6 +735,10 @@ class BotApi:
         for name in (call.method.lower(), "*"):
             if self._planned[name]:
                 return self._planned[name].popleft()
+        if self.flood and call.method in SPEAKING:
+            wait = self.flood.asks_to_wait(call.parameters.get("chat_id", 0))
+            if wait:
+                return Fault(429, retry_after=wait)
         return self.faults(call)
 
     async def _suffer(self, request: Request, call: Call, fault: Fault) -> Response | None:
@@ -1170,6 +1213,11 @@ def _entity(text: str, entity: JSON) -> JSON:
     start_words = f"entity beginning at UTF-16 offset {offset}"
     if end > units(text):
         refuse(f"{start_words} ends after the end of the text at UTF-16 offset {end}")
+    if entity["type"] == "date_time":
+        if not isinstance(entity.get("unix_time"), int) or entity["unix_time"] <= 0:
+            refuse("can't parse MessageEntity: invalid unix_time specified")
+        if not DATE_TIME.fullmatch(entity.get("date_time_format", "")):
+            refuse("can't parse MessageEntity: invalid date_time_format specified")
     edges = {0}
     at = 0
     for character in text:
