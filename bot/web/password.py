@@ -222,7 +222,7 @@ def _page(lang: str, minimum: int) -> str:
         lang=lang,
         say=_texts(lang, minimum),
         texts={each: _texts(each, minimum) for each in locales.LANGUAGES},
-        rules=[rule.value for rule in Rule],
+        rules=sorted((rule.value for rule in Rule), key=lambda rule: rule == Rule.SPECIAL),
         specials=list(SPECIALS),
         minimum=minimum,
         step=STEP,

@@ -56,10 +56,17 @@ class RunningBot:
         stack = self._stack = AsyncExitStack()
         database, vault = await stack.enter_async_context(open_storage(self.settings))
         bot = await stack.enter_async_context(open_bot(self.server.token, self.server.url))
-        channels = {CHANNEL: TelegramChannel(bot, Pace(FAST))}
+        channels = {CHANNEL: TelegramChannel(bot, self.settings.public_url, Pace(FAST))}
         self.service = await stack.enter_async_context(
             run_service(
-                self.settings, database, vault, channels, self.sms, self.clock, self.make_code
+                self.settings,
+                database,
+                vault,
+                channels,
+                self.sms,
+                self.clock,
+                self.make_code,
+                paged=channels if self.settings.public_url else (),
             )
         )
         await self.service.delivery.resume()

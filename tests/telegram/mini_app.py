@@ -3,13 +3,19 @@
 import base64
 import hmac
 import json
-from collections.abc import Mapping
+import socket
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, closing
 from datetime import datetime
 from hashlib import sha256
 from urllib.parse import quote, urlencode
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from bot.web.password import Door, routes
+from bot.web.server import application, listening
+from tests.telegram.chat_driver import RunningBot
 
 Fields = Mapping[str, str]
 
@@ -56,3 +62,13 @@ def written(fields: Fields) -> str:
 def init_data(token: str, user: int, now: datetime, lang: str | None = "fr") -> str:
     """All of it, as today's apps send it: with both proofs."""
     return written(with_hash(with_signature(fields_of(user, now, lang), token), token))
+
+
+@asynccontextmanager
+async def open_door(bot: RunningBot) -> AsyncIterator[tuple[Door, str]]:
+    """The page for the password of this bot, on loopback: its door, and its address."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as bound:
+        port = bound.getsockname()[1]
+    door = Door(bot.server.token, bot.settings.password_min, bot.service)
+    async with listening(f"127.0.0.1:{port}", application(routes(door))):
+        yield door, f"http://127.0.0.1:{port}"
