@@ -68,11 +68,19 @@ def main() -> None:
 
 @main.command(help=_("cli.chat"))
 @click.option("--lang", type=click.Choice(locales.LANGUAGES), help=_("cli.option.lang"))
-def chat(lang: str | None) -> None:
-    """The conversation in the terminal."""
+@click.option("--web", is_flag=True, help=_("cli.option.web"))
+@click.option("--port", type=click.IntRange(0, 65535), help=_("cli.option.port"))
+def chat(lang: str | None, web: bool, port: int | None) -> None:
+    """The conversation in the terminal, or in the browser."""
+    if web:
+        from bot.web.chat import chat_in_browser
+
+        return run(chat_in_browser(settings(), lang, person_lang(), port))
+    if port is not None:
+        raise click.UsageError(_("cli.port_without_web"))
     from bot.chat import chat as talk
 
-    run(talk(settings(), lang, person_lang()))
+    return run(talk(settings(), lang, person_lang()))
 
 
 @main.command(help=_("cli.serve"))
@@ -108,6 +116,19 @@ def import_register(
         settings(), list(files), uai, school, dry_run, as_json, details, lang=person_lang()
     )
     run(work)
+
+
+@main.command(help=_("cli.invite"))
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--uai", default="", help=_("cli.option.one_school"))
+@click.option(
+    "--days", type=click.IntRange(1, 365), default=60, show_default=True, help=_("cli.option.days")
+)
+def invite(file: Path, uai: str, days: int) -> None:
+    """Personal links, to be printed in the school's letters."""
+    from bot.invite_command import invite as write
+
+    run(write(settings(), file, uai, days, person_lang()))
 
 
 @main.command(help=_("cli.status"))

@@ -26,6 +26,7 @@ from storage.accounts import Accounts
 from storage.codes import Codes
 from storage.conversations import Address, Conversations
 from storage.database import Database, open_database
+from storage.invitations import Invitations
 from storage.outbox import Outbox
 from storage.register import Register
 from storage.vault import Vault, check_secret
@@ -72,6 +73,7 @@ async def run_service(
         register=Register(vault, policy, accounts),
         codes=Codes(vault, policy, make_code, set(map(conversations.key, settings.desk_chats))),
         accounts=accounts,
+        invitations=Invitations(vault),
         outbox=Outbox(vault),
     )
 

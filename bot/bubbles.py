@@ -16,6 +16,8 @@ from rich.text import Text
 from bot.channel import Reply
 from bot.terminal import MASK, numbered
 
+_STYLES = {"strong": "bold", "exact": "bold reverse"}
+
 
 class Bubbles:
     """A terminal: bubbles left and right, the SMS on a small phone beside them."""
@@ -35,7 +37,7 @@ class Bubbles:
         """A bubble at the left, its choices under it."""
         words = Text(reply.text)
         for mark in reply.marks:
-            style = "bold" if mark.kind == "strong" else "bold reverse"
+            style = _STYLES.get(mark.kind, "")
             words.stylize(style, mark.start, mark.start + mark.length)
         bubble = Panel(
             words, width=self._width, border_style="cyan", title="Sésame", title_align="left"

@@ -10,11 +10,16 @@ from flows.text import clean, clean_password
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A stretch of the text that looks special: `kind` is "strong" or "exact" (to be copied)."""
+    """A stretch of the text that is special.
+
+    `kind` is "strong", "exact" (to be copied) or "time" (a moment, in words).
+    """
 
     kind: str
     start: int  # in code points
     length: int
+    at: int = 0  # of a "time": the moment, in seconds since 1970, UTC
+    day: bool = False  # of a "time": the words tell its day too
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +44,9 @@ class Reply:
     leaves_contact: str = ""  # a short word that takes the contact button away
     copy: str = ""  # label of "copy", where the stretch marked "exact" is worth copying
     page: str = ""  # label of "open the page for the password", where there is one
+    waits: bool = False  # the answer to a press, and no more than "wait so long"
+    replaces: bool = False  # it takes the place of the message before, where that can be changed
+    keeps_buttons: bool = False  # the question before it still stands, with its buttons
 
     def to_dict(self) -> dict[str, Any]:
         """A plain JSON value; `from_dict` takes it back."""
@@ -68,10 +76,11 @@ class Channel(Protocol):
     """A place where parents are talked to."""
 
     async def send(self, place: str, reply: Reply, after: str | None = None) -> str | None:
-        """Show the reply, and return the name of its message where it can be changed later.
+        """Show the reply, and return the name of its message where it bears buttons to take away.
 
-        `after` names the message of the reply before, whose buttons this one replaces. Raises
-        TryLater or Undeliverable.
+        `after` names the message before that still bears some: they are answered now. Where the
+        reply `replaces` it, it is shown in its place. Raises TryLater or Undeliverable; that old
+        buttons cannot be taken away is no reason for either.
         """
 
     async def erase(self, place: str, message: str) -> None:

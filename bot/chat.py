@@ -2,48 +2,37 @@
 
 import asyncio
 import sys
-import tempfile
 import threading
+from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
-from importlib import resources
 from pathlib import Path
 
-import locales
-from bot.app import Service, open_storage, run_service, sms_sender
 from bot.channel import said
 from bot.clock import utc_now
-from bot.engine import Update
+from bot.sandbox import Sandbox, school_of, who_is_who
 from bot.settings import Settings, read_duration
 from bot.terminal import Pipe, Screen, Terminal
-from flows.inputs import Returned
 from storage.conversations import Address
-from storage.database import one
-from storage.importing.load import load
-from storage.importing.staging import Unwatched
 
 HERE = Address("terminal", "me")
+COMMANDS = ":restart   :wait 31m   :export FILE"
 
 
 async def chat(settings: Settings, lang: str | None, default_lang: str) -> None:
     """Talk until the end of the input. Without SESAME_DATABASE_URL all is forgotten at the end."""
     screen = _screen()
-    with tempfile.TemporaryDirectory(prefix="sesame-") as folder:
-        demo = "database_url" not in settings.model_fields_set
-        if demo:
-            path = Path(folder) / "demo.sqlite3"
-            settings = settings.model_copy(update={"database_url": f"sqlite+aiosqlite:///{path}"})
-            await _fill(settings)
-        session = Session(settings, screen, lang or default_lang)
-        try:
-            if demo:
-                screen.note(resources.files("bot").joinpath("demo.txt").read_text("utf-8"))
-            await session.begin(lang)
-            while await session.one_line():
-                pass
-        finally:
-            await session.end()
+    async with school_of(settings) as (own, invented), AsyncExitStack() as stack:
+        session = Session(own, screen, lang or default_lang)
+        stack.push_async_callback(session.end)
+        if invented:
+            screen.note(f"{who_is_who()}{COMMANDS}   (Ctrl-D: fin / end)\n")
+        await session.begin(lang)
+        if not isinstance(screen, Pipe):  # a pipe stays in step with its input
+            await stack.enter_async_context(session.sandbox.waking())
+        while await session.one_line():
+            pass
 
 
 def _screen() -> Screen:
@@ -52,14 +41,6 @@ def _screen() -> Screen:
 
         return Bubbles()
     return Pipe()
-
-
-async def _fill(settings: Settings) -> None:
-    """Read the fictional register, by the way of every register."""
-    file = resources.files("bot").joinpath("demo_register.csv")
-    with resources.as_file(file) as path:
-        async with open_storage(settings) as (database, vault):
-            await load([path], database=database, vault=vault, watch=Unwatched(), now=utc_now())
 
 
 async def _read(screen: Screen, hidden: bool) -> str:
@@ -82,40 +63,25 @@ async def _read(screen: Screen, hidden: bool) -> str:
 class Session:
     """One person at a terminal, and the commands that only a terminal has."""
 
-    def __init__(self, settings: Settings, screen: Screen, lang: str) -> None:
-        self._settings = settings
+    def __init__(
+        self,
+        settings: Settings,
+        screen: Screen,
+        lang: str,
+        clock: Callable[[], datetime] = utc_now,
+    ) -> None:
         self._screen = screen
-        self._lang = lang
         self._terminal = Terminal(screen)
-        self._ahead = timedelta()
-        self._stack = AsyncExitStack()
-        self._service: Service | None = None
-        self._watch: asyncio.Task[None] | None = None
-
-    def _now(self) -> datetime:
-        return utc_now() + self._ahead
+        show_sms = self._terminal.show_sms
+        self.sandbox = Sandbox(settings, HERE, self._terminal, show_sms, screen.note, lang, clock)
 
     async def begin(self, lang: str | None = None) -> None:
         """Open everything, and show the question where the person left."""
-        database, vault = await self._stack.enter_async_context(open_storage(self._settings))
-        sender = sms_sender(self._settings.sms or "console:", self._terminal.show_sms)
-        self._service = await self._stack.enter_async_context(
-            run_service(
-                self._settings, database, vault, {HERE.channel: self._terminal}, sender, self._now
-            )
-        )
-        await self._service.delivery.resume()
-        if await database.run(one("SELECT id FROM guardians LIMIT 1")) is None:
-            self._screen.note(locales.say("doctor.register_empty", self._lang))
-        await self._service.take(Update(HERE, Returned(lang), language=self._lang))
-        if not isinstance(self._screen, Pipe):  # a pipe stays in step with its input
-            self._watch = asyncio.create_task(self._wake_now_and_then())
+        await self.sandbox.open(lang)
 
     async def end(self) -> None:
-        """Close everything, as a kill would: what was not stored is lost, and nothing else."""
-        if self._watch is not None:
-            self._watch.cancel()
-        await self._stack.aclose()
+        """Close everything."""
+        await self.sandbox.close()
 
     async def one_line(self) -> bool:
         """Read a line and let the conversation answer; False at the end of the input."""
@@ -129,36 +95,30 @@ class Session:
         if line.startswith((":restart", ":wait ") if hidden else ":"):
             await self._command(line)
         elif line.strip():
-            await self._say(line, hidden)
+            message = self._terminal.transcript.heard(line, hidden)
+            await self.sandbox.take(said(line, message))
         return True
-
-    async def _say(self, line: str, hidden: bool) -> None:
-        assert self._service is not None  # noqa: S101 - `begin` comes first
-        message = self._terminal.transcript.heard(line, hidden)
-        await self._service.take(Update(HERE, said(line, message), language=self._lang))
 
     async def _command(self, line: str) -> None:
         name, _, argument = line.partition(" ")
         match name:
             case ":restart":
-                await self.end()
-                self._stack = AsyncExitStack()
-                await self.begin()
+                await self.sandbox.restart()
             case ":wait":
                 await self._wait(argument)
             case ":export":
                 self._export(argument)
             case _:
-                self._screen.note(":restart   :wait 31m   :export FILE")
+                self._screen.note(COMMANDS)
 
-    async def _wait(self, length: str) -> None:
+    async def _wait(self, text: str) -> None:
         try:
-            self._ahead += read_duration(length)
+            length = read_duration(text)
         except ValueError as error:
             self._screen.note(f":wait: {error}.")
             return
-        self._screen.note(f"({length.strip()} later)")
-        await self._wake()
+        self._screen.note(f"({text.strip()} later)")
+        await self.sandbox.wait(length)
 
     def _export(self, name: str) -> None:
         text = "\n".join(self._terminal.transcript.lines) + "\n"
@@ -168,13 +128,3 @@ class Session:
             self._screen.note(f":export: {name.strip() or 'FILE'}: {error.strerror}.")
         else:
             self._screen.note(f"{name.strip()} written; codes and passwords are masked.")
-
-    async def _wake(self) -> None:
-        assert self._service is not None  # noqa: S101 - `begin` comes first
-        await self._service.engine.wake()
-        await self._service.delivery.settle()
-
-    async def _wake_now_and_then(self) -> None:
-        while True:
-            await asyncio.sleep(5)
-            await self._wake()

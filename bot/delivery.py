@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TypeVar
@@ -13,7 +14,7 @@ from bot.sms import SmsRefused, SmsSender
 from flows.inputs import EraseFailed, FromWorld, SmsDelayed, TextFailed
 from storage.conversations import Address, Conversations
 from storage.database import Database, StorageError, Work
-from storage.outbox import ERASE, REPLY, SMS, Outbox, Parcel
+from storage.outbox import ERASE, REPLY, SMS, Outbox, Parcel, Shown
 
 log = Log("delivery")
 
@@ -122,21 +123,24 @@ class Delivery:
     async def _send_all(self, here: tuple[bytes, str]) -> None:
         rested = 0  # the number of the parcel whose wait is over, whatever the clock says
         while found := await self._database.run(self._next(*here)):
-            address, parcel = found
+            address, parcel, shown = found
             wait = 0 if parcel.number == rested else self._wait(parcel)
             if wait > 0:  # then it is looked for again: it may have been dropped meanwhile
                 rested = parcel.number if await self._nap(here, wait) else 0
             else:
                 rested = 0
-                await self._send(address, parcel)
+                await self._send(address, parcel, shown)
 
-    def _next(self, chat: bytes, kind: str) -> Work[tuple[Address, Parcel] | None]:
-        """What leaves next, and where to."""
+    def _next(self, chat: bytes, kind: str) -> Work[tuple[Address, Parcel, Shown | None] | None]:
+        """What leaves next, where to, and the message there that bears buttons."""
         parcel = yield from self._outbox.first(chat, kind)
         if parcel is None:
             return None
         address = yield from self._conversations.address(chat)
-        return (address, parcel) if address.channel in self._channels else None
+        if address.channel not in self._channels:
+            return None
+        shown = (yield from self._outbox.shown(chat)) if kind == REPLY else None
+        return address, parcel, shown
 
     def _unclear(self) -> Work[list[Parcel]]:
         """What was about to leave when we stopped."""
@@ -165,7 +169,7 @@ class Delivery:
             nap.cancel()
             del self._naps[here]
 
-    async def _send(self, address: Address, parcel: Parcel) -> None:
+    async def _send(self, address: Address, parcel: Parcel, shown: Shown | None) -> None:
         if parcel.expires_at and parcel.expires_at <= self._clock():
             await self._finish(parcel, "failed", "expired")  # dead on arrival, it helps nobody
         elif parcel.kind == SMS:
@@ -173,11 +177,14 @@ class Delivery:
         elif parcel.kind == ERASE:
             await self._send_erase(address, parcel)
         else:
-            await self._send_reply(address, parcel)
+            await self._send_reply(address, parcel, shown)
 
-    async def _send_reply(self, address: Address, parcel: Parcel) -> None:
+    async def _send_reply(self, address: Address, parcel: Parcel, shown: Shown | None) -> None:
+        reply = Reply.from_dict(parcel.body)
+        after = shown.name if shown and not reply.keeps_buttons else None
+        reply = replace(reply, replaces=bool(reply.waits and shown and shown.waits))
         try:
-            await self._channels[address.channel].send(address.place, Reply.from_dict(parcel.body))
+            name = await self._channels[address.channel].send(address.place, reply, after)
         except Undeliverable:
             await self._finish(parcel, "failed", "refused")
         except Exception as error:
@@ -189,7 +196,15 @@ class Delivery:
                 log(Event.REPLY_GIVEN_UP)
                 await self._finish(parcel, "failed", "refused")
         else:
-            await self._finish(parcel, "sent")
+            finish = partial(
+                self._outbox.finish_reply,
+                parcel,
+                name,
+                waits=reply.waits,
+                keeps_buttons=reply.keeps_buttons,
+            )
+            await self._until_stored(lambda: self._database.run(finish()))
+            self._observe(Handled(REPLY, "sent"))
 
     async def _send_erase(self, address: Address, parcel: Parcel) -> None:
         try:

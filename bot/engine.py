@@ -34,6 +34,7 @@ from storage.audit import PARENT, Action, note
 from storage.codes import Codes
 from storage.conversations import Address, Conversations
 from storage.database import Database, StorageError, Work
+from storage.invitations import Invitations
 from storage.outbox import ERASE, REPLY, SMS, Outbox
 from storage.register import Register
 from storage.tallies import count, open_again
@@ -42,13 +43,17 @@ log = Log("engine")
 
 Slow = o.HashPassword | o.ComparePassword
 Quick = (
-    o.LookUpNumber
+    o.LookUpInvitation
+    | o.LookUpNumber
     | o.RequestCode
     | o.CheckCode
     | o.MatchGuardian
     | o.CheckBirthdate
     | o.OpenAccount
 )
+
+WAITS = (Reason.CODE_TOO_SOON, Reason.CODE_BUDGET, Reason.BUSY)
+"""Refusals that tell no more than to wait: they need not be repeated one under the other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +65,7 @@ class Doors:
     register: Register
     codes: Codes
     accounts: Accounts
+    invitations: Invitations
     outbox: Outbox
 
 
@@ -265,7 +271,15 @@ class Engine:
     def _reply(self, turn: _Turn, was: Chat) -> Reply | None:
         asks = [said for said in turn.said if isinstance(said, o.Ask)]
         leaves_contact = was.state is S.PHONE and not (asks and asks[-1].contact)
-        return self._renderer.reply(turn.said, turn.chat.lang, turn.now, leaves_contact)
+        reply = self._renderer.reply(turn.said, turn.chat.lang, turn.now, leaves_contact)
+        if reply is None:
+            return None
+        pressed = isinstance(turn.update.happened, i.Pressed)
+        return replace(
+            reply,
+            waits=pressed and turn.cause in WAITS and bool(asks),
+            keeps_buttons=not asks and turn.chat.asked == was.asked,
+        )
 
     def _do(
         self, turn: _Turn, output: o.Output, ready: dict[Slow, i.FromWorld]
@@ -302,6 +316,8 @@ class Engine:
     def _answer(self, turn: _Turn, question: Quick) -> Work[i.FromWorld]:
         doors, key, now = self._doors, turn.key, turn.now
         match question:
+            case o.LookUpInvitation(token):
+                return (yield from doors.invitations.look_up(token, key, now))
             case o.LookUpNumber(phone):
                 trusted = self._policy.trust_shared_contact
                 if trusted and not (yield from doors.register.knows(phone)):
@@ -347,7 +363,7 @@ class Engine:
         if update.id and not (yield from doors.conversations.take(update.id, now)):
             return
         lang = update.language or "fr"
-        reply = Reply(self._renderer.say("error.internal", lang), lang)
+        reply = Reply(self._renderer.say("error.internal", lang), lang, keeps_buttons=True)
         yield from doors.outbox.add(key, REPLY, reply.to_dict(), now)
         chat = yield from doors.conversations.load(key)
         if chat is None:

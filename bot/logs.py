@@ -47,6 +47,9 @@ class Event(StrEnum):
     SMS_REFUSED = "sms_refused", logging.WARNING, "the SMS sender refuses an SMS for good"
     SMS_UNCLEAR = "sms_unclear", logging.WARNING, "nobody knows whether an SMS left; it is not sent again"
     TELEGRAM_SILENT = "telegram_silent", logging.WARNING, "Telegram did not answer, or asks to wait"
+    WEBHOOK_REFUSED = "webhook_refused", logging.ERROR, "Telegram does not take `SESAME_WEBHOOK_URL`; it is asked again"
+    WEBHOOK_LOST = "webhook_lost", logging.WARNING, "another program took the bot's webhook away; it is set again"
+    WEBHOOK_NOT_REACHED = "webhook_not_reached", logging.ERROR, "Telegram has messages and cannot post them: look at the name, the proxy, the certificate"
     PROFILE_NOT_SET = "profile_not_set", logging.WARNING, "Telegram did not take the bot's commands or description"
     PURGING_WAITS = "purging_waits", logging.ERROR, "what was kept long enough could not be deleted; tried again in an hour"
     CLOCK_WENT_BACK = "clock_went_back", logging.WARNING, "the machine's clock was set back: the time that really passes is counted until it has caught up"
@@ -92,7 +95,7 @@ FACTS = {
     "ms": "milliseconds that the turn took",
     "kind": "the kind of an error",
     "place": "file and line of an error",
-    "why": "the fault of the database, in our own words",
+    "why": "the fault of the database, in our own words; of the webhook, in Telegram's",
     "seconds": "after which it is tried again; or of which the clock went back",
     "percent": "of the budget that is spent; of the codes that came back",
     "area": "a country",

@@ -31,7 +31,7 @@ GAUGES = {
     "outbox_age_seconds": "age of the oldest parcel to be sent",
     "outbox_overdue_seconds": "how long ago the first parcel should have left",
     "sms_budget_used": "the share of the day's SMS that is sent, 0 to 1",
-    "telegram_silence_seconds": "since Telegram last answered a poll",
+    "telegram_silence_seconds": "since Telegram last answered a poll, or had our webhook",
 }
 """What is asked when the page is asked for; absent while nobody knows."""
 

@@ -1,15 +1,16 @@
 """From what the conversation says (keys and facts) to one message in the parent's language."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
 
 import locales
 from bot.channel import Button, Mark, Reply
 from flows.outputs import Ask, Exact, Output, Say, Style, Words
 
-# Private characters that fence a fact to be copied while it is inside a sentence.
-_OPEN, _CLOSE = "\ue000", "\ue001"
+# Private characters that fence a special fact while it is inside a sentence: one that opens, one
+# that says which fact it is, and one that closes. No text of a parent holds them (flows/text.py).
+_OPEN, _CLOSE, _FIRST = "\ue000", "\ue001", 0xE100
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +37,8 @@ class Renderer:
         for output in outputs:
             if isinstance(output, Say):
                 text += _gap(text, output.style)
-                part, exact = self._part(output, langs, now)
-                marks += [Mark("exact", len(text) + start, length) for start, length in exact]
+                part, special = self._part(output, langs, now)
+                marks += [replace(mark, start=len(text) + mark.start) for mark in special]
                 if output.style is Style.STRONG:
                     marks.append(Mark("strong", len(text), len(part)))
                 text += part
@@ -67,32 +68,47 @@ class Renderer:
 
     def say(self, key: str, lang: str, **facts: object) -> str:
         """One sentence in words."""
-        return self._words(key, lang, facts, None)
-
-    def _words(self, key: str, lang: str, facts: Mapping[str, object], now: datetime | None) -> str:
         contact = self.contact or locales.say("contact.default", lang)
-        words = {name: self._fact(fact, lang) for name, fact in facts.items()}
-        return locales.say(key, lang, {"contact": contact, **words}, self.zone, now=now)
-
-    def _fact(self, fact: object, lang: str) -> object:
-        if isinstance(fact, Words):
-            return locales.say(fact.key, lang, fact.facts)
-        if isinstance(fact, Exact):
-            return f"{_OPEN}{fact.text}{_CLOSE}"
-        return fact
+        return locales.say(key, lang, {"contact": contact, **facts}, self.zone)
 
     def _part(
         self, said: Say, langs: Sequence[str], now: datetime | None
-    ) -> tuple[str, list[tuple[int, int]]]:
-        """The words of one part, and where the stretches to be copied are."""
-        words = dict.fromkeys(self._words(said.key, lang, said.facts, now) for lang in langs)
-        text, exact = "\n".join(words), list[tuple[int, int]]()
+    ) -> tuple[str, list[Mark]]:
+        """The words of one part, and its special stretches."""
+        facts = list(said.facts.values())
+        text = "\n".join(dict.fromkeys(self._fenced(said, lang, now) for lang in langs))
+        marks = list[Mark]()
         while _OPEN in text:
-            start = text.index(_OPEN)
-            end = text.index(_CLOSE) - 1
-            text = text.replace(_OPEN, "", 1).replace(_CLOSE, "", 1)
-            exact.append((start, end - start))
-        return text, exact
+            before, _, rest = text.partition(_OPEN)
+            stretch, _, after = rest[1:].partition(_CLOSE)
+            marks.append(_mark(facts[ord(rest[0]) - _FIRST], len(before), len(stretch), now))
+            text = before + stretch + after
+        return text, marks
+
+    def _fenced(self, said: Say, lang: str, now: datetime | None) -> str:
+        words = {
+            name: self._fact(fact, lang, now, chr(_FIRST + at))
+            for at, (name, fact) in enumerate(said.facts.items())
+        }
+        return self.say(said.key, lang, **words)
+
+    def _fact(self, fact: object, lang: str, now: datetime | None, which: str) -> object:
+        match fact:
+            case Words():
+                return locales.say(fact.key, lang, fact.facts)
+            case Exact():
+                return f"{_OPEN}{which}{fact.text}{_CLOSE}"
+            case datetime():
+                words = locales.clock_time(fact, lang, self.zone, now)
+                return f"{_OPEN}{which}{words}{_CLOSE}"
+        return fact
+
+
+def _mark(fact: object, start: int, length: int, now: datetime | None) -> Mark:
+    if isinstance(fact, datetime):
+        day = locales.tells_day(fact, now)
+        return Mark("time", start, length, at=int(fact.timestamp()), day=day)
+    return Mark("exact", start, length)
 
 
 def _label(choice: str, ask: Ask, langs: Sequence[str]) -> str:

@@ -4,6 +4,7 @@ import asyncio
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,7 @@ from storage.stamps import mend_future
 from storage.vault import Vault
 
 if TYPE_CHECKING:
+    from bot.telegram.webhook import Webhook
     from bot.web.password import Door
     from bot.web.watch import Watch
 
@@ -77,14 +79,14 @@ async def _run(settings: Settings, token: str, sms: SmsSender) -> None:
 async def _answer(settings: Settings, token: str, sms: SmsSender) -> None:
     async with (
         open_storage(settings) as (database, vault),
-        _listening(settings, token) as (watch, door),  # it answers while Telegram is waited for
+        _listening(settings, token, vault) as web,  # while Telegram is waited for, too
         open_bot(token, settings.telegram_api_url) as bot,
     ):
         channels = {CHANNEL: TelegramChannel(bot, settings.public_url)}
         clock = SteadyClock()
         if await database.run(mend_future(clock())):
             log(Event.CLOCK_WAS_SET_BACK)
-        observe = watch.metrics.observe if watch else nobody
+        observe = web.watch.metrics.observe if web else nobody
         async with run_service(
             settings,
             database,
@@ -95,21 +97,21 @@ async def _answer(settings: Settings, token: str, sms: SmsSender) -> None:
             observe=observe,
             paged={CHANNEL} if settings.public_url else (),
         ) as service:
-            if door:
-                door.service = service
             await service.delivery.resume()
             print(f"https://t.me/{bot.username} is answering. Ctrl-C stops it.", flush=True)
             async with _beside(
                 waking=_wake(service),
                 purging=_purge(settings, database, vault, clock),
-                introducing=introduce(bot),
+                introducing=introduce(bot, settings.contact),
             ) as tasks:
-                polling = Polling(bot, service.engine.take)
-                if watch:  # polling is no loop of these: when it ends, all ends
-                    watch.service, watch.answered_at = service, lambda: polling.answered_at
-                    watch.loops = {name: tasks[name] for name in ("waking", "purging")}
+                take = service.engine.take
+                webhook, polling = web and web.webhook, Polling(bot, take)
+                incoming = webhook or polling
+                if web:  # what comes in is no loop of these: when it ends, all ends
+                    loops = {name: tasks[name] for name in ("waking", "purging")}
+                    web.begin(service, lambda: incoming.answered_at, loops)
                 try:
-                    await polling.run()
+                    await (webhook.run(bot, take) if webhook else polling.run())
                 finally:
                     with suppress(TimeoutError):
                         async with asyncio.timeout(LAST_SENDINGS):
@@ -133,25 +135,54 @@ def _background(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> No
         log(Event.TASK_FAILED, kind=type(error).__name__, place=place_of(error))
 
 
+@dataclass(slots=True)
+class _Web:
+    """What is answered over HTTP. It answers before there is a service."""
+
+    watch: "Watch"
+    webhook: "Webhook | None" = None
+    door: "Door | None" = None
+
+    def begin(
+        self,
+        service: Service,
+        answered_at: Callable[[], float | None],
+        loops: dict[str, asyncio.Task[None]],
+    ) -> None:
+        """There is a service from now on."""
+        self.watch.service, self.watch.answered_at = service, answered_at
+        self.watch.loops.update(loops)
+        if self.door:
+            self.door.service = service
+
+
 @asynccontextmanager
-async def _listening(
-    settings: Settings, token: str
-) -> AsyncIterator[tuple["Watch | None", "Door | None"]]:
-    """Answer over HTTP meanwhile, where SESAME_LISTEN says so."""
+async def _listening(settings: Settings, token: str, vault: Vault) -> AsyncIterator["_Web | None"]:
+    """Answer over HTTP meanwhile, where SESAME_LISTEN says so; to Telegram too, where it posts."""
     if settings.listen is None:
-        yield None, None
+        yield None
         return
     # Imported here, as it takes a quarter of a second.
     from bot.web import password, watch  # noqa: PLC0415
+    from bot.web.certificate import read_tls  # noqa: PLC0415
     from bot.web.server import application, listening  # noqa: PLC0415
 
-    watched = watch.Watch(str(settings.database_path))
-    pages, door = watch.routes(watched), None
+    tls = read_tls(settings)
+    web = _Web(watch.Watch(str(settings.database_path)))
+    pages = watch.routes(web.watch)
+    if settings.webhook_url and settings.webhook_path:
+        from bot.telegram.webhook import Webhook  # noqa: PLC0415
+
+        own = settings.webhook_secret
+        secret = own.get_secret_value() if own else vault.token("webhook")
+        certificate = tls.self_signed() if tls else None
+        web.webhook = Webhook(settings.webhook_path, settings.webhook_url, secret, certificate)
+        pages.append(web.webhook.route)
     if settings.public_url:
-        door = password.Door(token, settings.password_min)
-        pages += password.routes(door)
-    async with listening(settings.listen, application(pages)):
-        yield watched, door
+        web.door = password.Door(token, settings.password_min)
+        pages += password.routes(web.door)
+    async with listening(settings.listen, application(pages), tls):
+        yield web
 
 
 @asynccontextmanager

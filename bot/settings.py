@@ -104,6 +104,10 @@ Durations = Annotated[tuple[timedelta, ...], _Whole, BeforeValidator(read_durati
 Windows = Annotated[PolicyWindows, _Whole, BeforeValidator(read_windows)]
 Desks = Annotated[tuple[Address, ...], _Whole, BeforeValidator(read_desks)]
 Tries = Annotated[int, Field(ge=1, le=20)]
+_WEBHOOK = re.compile(
+    r"https://[A-Za-z0-9.-]+(?::(?:443|80|88|8443))?(?P<path>(?:/[A-Za-z0-9._~-]+)+)"
+)
+_TAKEN = ("health", "ready", "metrics", "password")  # pages of ours, and what is below them
 _WINDOWS = (
     *("codes_per_number", "codes_per_guardian", "codes_per_chat", "codes_per_prefix"),
     *("page_tries", "codes_in_all", "identities_per_chat", "name_tries", "birthdates_per_child"),
@@ -158,8 +162,27 @@ class Settings(BaseSettings):
     )
     listen: str | None = Field(
         None,
-        description="`HOST:PORT` on which `serve` answers `/health`, `/ready` and `/metrics`; not "
-        "for the open internet; by default nowhere",
+        description="`HOST:PORT` on which `serve` answers over HTTP: `/health`, `/ready` and "
+        "`/metrics` to your own network, the webhook and the password's page to all; by default "
+        "nowhere",
+    )
+    webhook_url: str | None = Field(
+        None,
+        description="`https://NAME[:443|80|88|8443]/PATH` to which Telegram posts what parents "
+        "write; needs `SESAME_LISTEN`; by default `serve` asks Telegram for it (long polling)",
+    )
+    webhook_secret: SecretStr | None = Field(
+        None,
+        description="what Telegram shows with each post, 1 to 256 of `A-Za-z0-9_-`; by default "
+        "made from `SESAME_SECRET`",
+    )
+    tls_certificate: Path | None = Field(
+        None,
+        description="PEM file with the certificate, and those between it and its authority, where "
+        "`serve` speaks https itself; by default it speaks http, to a proxy",
+    )
+    tls_key: Path | None = Field(
+        None, description="PEM file with the certificate's key, without a password"
     )
     public_url: str | None = Field(
         None,
@@ -306,6 +329,26 @@ class Settings(BaseSettings):
             raise ValueError("write https://NAME, or https://NAME/PATH")
         return url and url.rstrip("/")
 
+    @field_validator("webhook_url")
+    @classmethod
+    def _a_webhook(cls, url: str | None) -> str | None:
+        """What Telegram takes, with a path that is only the webhook's."""
+        found = re.fullmatch(_WEBHOOK, url or "")
+        if url is not None and not found:
+            raise ValueError(
+                "write https://NAME/PATH; Telegram posts to the ports 443, 80, 88 and 8443 only"
+            )
+        if found and found["path"].split("/")[1] in _TAKEN:
+            raise ValueError("its path is that of another page; take one such as /telegram")
+        return url
+
+    @field_validator("webhook_secret")
+    @classmethod
+    def _a_token(cls, secret: SecretStr | None) -> SecretStr | None:
+        if secret and not re.fullmatch("[A-Za-z0-9_-]{1,256}", secret.get_secret_value()):
+            raise ValueError("1 to 256 letters, digits, _ and - are what Telegram takes")
+        return secret
+
     @field_validator("timezone")
     @classmethod
     def _a_zone(cls, name: str) -> str:
@@ -349,6 +392,11 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _agree(self) -> Self:
         """What must hold between two settings."""
+        needs = {
+            "WEBHOOK_URL": "LISTEN",
+            "TLS_CERTIFICATE": "TLS_KEY",
+            "TLS_KEY": "TLS_CERTIFICATE",
+        }
         at_most = {
             "RESEND_WAITS": (self.resend_waits[-1], "CODE_VALIDITY"),
             "NUDGE_AFTER": (self.nudge_after, "CODE_VALIDITY"),
@@ -364,6 +412,9 @@ class Settings(BaseSettings):
             "BIRTHDATES_PER_ACTIVATION": (self.birthdates_per_activation, "BIRTHDATE_TRIES"),
             "KEEP_COUNTERS": (self.keep_counters, "KEEP_IDLE"),
         }
+        for name, needed in needs.items():
+            if getattr(self, name.lower()) and not getattr(self, needed.lower()):
+                raise BadSetting(f"SESAME_{name}: set SESAME_{needed} as well.") from None
         for name, (value, other) in at_most.items():
             if value > getattr(self, other.lower()):
                 raise BadSetting(f"SESAME_{name}: not more than SESAME_{other}.") from None
@@ -398,6 +449,11 @@ class Settings(BaseSettings):
     def retention(self) -> Retention:
         """How long things are kept."""
         return Retention(**{known.name: getattr(self, known.name) for known in fields(Retention)})
+
+    @property
+    def webhook_path(self) -> str | None:
+        """Where the webhook is on our own server; None for long polling."""
+        return re.fullmatch(_WEBHOOK, self.webhook_url)["path"] if self.webhook_url else None  # type: ignore[index]
 
     @property
     def database_path(self) -> Path:

@@ -16,7 +16,17 @@ from flows.questions.password import Verdict, canonical, check_password
 from flows.questions.phone import SeveralPhones, read_contact, read_phone
 from flows.refusals import Reason, Refused
 from flows.secret import Secret
-from flows.table import COMMANDS, ENDED, INTERRUPTIONS, NAMES, PASSWORDS, QUESTIONS, WAITING, S
+from flows.table import (
+    ARRIVING,
+    COMMANDS,
+    ENDED,
+    INTERRUPTIONS,
+    NAMES,
+    PASSWORDS,
+    QUESTIONS,
+    WAITING,
+    S,
+)
 
 
 @dataclass(slots=True)
@@ -29,6 +39,7 @@ class Heard:
     left: int = 0  # tries
     seconds: int = 0  # to wait
     moment: datetime | None = None  # when an old code was superseded, when a budget is open again
+    token: str = field(default="", repr=False)  # of the link by which the parent came
 
 
 def offered(chat: Chat) -> tuple[str, ...]:
@@ -54,6 +65,9 @@ def hear(
         return _page(chat, happened, now, policy, heard)
     if isinstance(happened, i.Returned) and happened.lang:
         chat.lang = happened.lang
+    if isinstance(happened, i.CameByLink) and chat.state in ARRIVING:
+        heard.token = happened.token
+        return "link"
     if chat.state in ENDED:
         return _begins(chat, happened)
     if chat.state in WAITING:
@@ -140,6 +154,8 @@ def _parent(
     match happened:
         case i.Pressed(choice, asked):
             return _pressed(chat, choice, asked)
+        case i.CameByLink():
+            return _chosen(chat, "start")  # the answers that are there already count for more
         case i.Said():
             return _said(chat, happened, now, policy, heard)
         case i.SharedContact(phone, own):
@@ -212,6 +228,8 @@ def _chosen(chat: Chat, choice: str) -> str:
         chat.pending = ()
     elif chat.state is S.SPLIT_NAME and choice == "yes":
         chat.last, chat.first = chat.pending
+    elif chat.state is S.INVITED and choice == "no":
+        chat.last = chat.first = ""
     elif chat.state is S.NOT_MINE and choice == "yes":
         chat.children[chat.child].status = "not_mine"
     return choice
@@ -331,6 +349,8 @@ def _birthdate(chat: Chat, said: i.Said, now: datetime) -> str | Refused:
 # ---- the world -------------------------------------------------------------------------------
 
 _WORDS: dict[type, str] = {
+    i.Invited: "invited",
+    i.NotInvited: "not_invited",
     i.NumberTaken: "number_taken",
     i.NumberNotKnown: "number_not_known",
     i.CodeOnItsWay: "code_on_its_way",
@@ -372,6 +392,9 @@ def note(chat: Chat, answer: i.FromWorld, now: datetime, heard: Heard) -> None:
         case i.CodeOnItsWay(sent_at, expires_at):
             chat.code_sent_at, chat.code_expires_at = sent_at, expires_at
             chat.nudged = chat.told_late = False
+        case i.Invited(last, first):
+            chat.last, chat.first = last, first
+            chat.lang = chat.lang or "fr"  # the question offers the other one
         case i.CodeTooSoon(seconds):
             heard.seconds = seconds
         case i.CodeBudgetSpent(moment) | i.CodeOld(moment):

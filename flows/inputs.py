@@ -62,6 +62,13 @@ class Edited:
 
 
 @dataclass(frozen=True, slots=True)
+class CameByLink:
+    """The parent came by a link that carries something: perhaps a personal invitation."""
+
+    token: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class PageOpened:
     """The parent opened the page for the password.
 
@@ -106,6 +113,19 @@ class TextFailed:
 
 
 # ---- the world's answers ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Invited:
+    """The link is an invitation that the school made for this guardian. It proves nothing."""
+
+    last: str = field(repr=False)
+    first: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class NotInvited:
+    """It is none, or not any more, or another chat's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,10 +280,12 @@ class TimeCame:
 
 
 FromPage = PageOpened | PageFilled
-FromChat = Said | Pressed | SharedContact | SentOther | Edited | Returned
+FromChat = Said | CameByLink | Pressed | SharedContact | SentOther | Edited | Returned
 FromParent = FromChat | FromPage
 FromWorld = (
-    CodeOnItsWay
+    Invited
+    | NotInvited
+    | CodeOnItsWay
     | CodeTooSoon
     | CodeBudgetSpent
     | NumberTaken

@@ -108,6 +108,13 @@ class Erase:
 
 
 @dataclass(frozen=True, slots=True)
+class LookUpInvitation:
+    """Whom was this link made for? Answered by Invited or NotInvited."""
+
+    token: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class LookUpNumber:
     """Does the school have the number that the channel knows to be the parent's own?
 
@@ -219,7 +226,8 @@ class AnswersErased:
 
 
 Question = (
-    LookUpNumber
+    LookUpInvitation
+    | LookUpNumber
     | RequestCode
     | CheckCode
     | MatchGuardian

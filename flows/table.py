@@ -19,6 +19,8 @@ class S(Enum):
     """Where a conversation stands. The value is what is stored: never reuse one (DESIGN)."""
 
     START = "start"  # nothing said yet
+    INVITING = "inviting"  # whom is the link for by which the parent came?
+    INVITED = "invited"  # is it you?
     LANGUAGE = "language"  # the messenger's language is neither French nor English
     PROFILE = "profile"  # parent or pupil?
     PUPIL = "pupil"  # told that this is for parents
@@ -76,6 +78,7 @@ class Question:
 
 
 QUESTIONS: dict[S, Question] = {
+    S.INVITED: Question(("yes", "no", "language"), step=1, back=False),
     S.LANGUAGE: Question(("fr", "en"), back=False),
     S.PROFILE: Question(("parent", "pupil", "language"), back=False),
     S.PUPIL: Question(("parent",)),
@@ -120,6 +123,7 @@ ASKING = list(QUESTIONS)
 PASSWORDS = [S.PASSWORD, S.PASSWORD_AGAIN]
 NAMES = [S.LAST_NAME, S.FIRST_NAME]  # a plain word is a name here, not a command (MISSION 4.1)
 WAITING = [
+    S.INVITING,
     S.LOOKING_UP,
     S.SENDING,
     S.RESENDING,
@@ -135,6 +139,7 @@ ENDED = [S.START, S.STOPPED, S.EXPIRED]  # any message begins (again)
 OPENED = [S.DONE, S.ALREADY]  # there is an account
 SENT_AWAY = [S.PUPIL, S.NOT_LEGAL, S.NO_CHILD, S.REFUSED]
 CLOSED = [S.LANGUAGE, *OPENED, *SENT_AWAY]  # nothing to stop or to resume
+ARRIVING = [*ENDED, S.LANGUAGE, S.PROFILE, S.MENU, S.HAS_ACCOUNT, *SENT_AWAY]  # no answers yet
 UNDER_WAY = [state for state in ASKING if state not in CLOSED]
 TALKING = [*UNDER_WAY, *OPENED, *SENT_AWAY]  # in a language
 EVERYWHERE = list(S)
@@ -147,6 +152,12 @@ FLOW: list[Row] = [
     # in                  when heard           provided            go to            then
     (ENDED,              "begin",             "language_known",   S.PROFILE,       "welcome"),
     (ENDED,              "begin",             None,               S.LANGUAGE,      "ask"),
+    (ARRIVING,           "link",              None,               S.INVITING,      "look_up_invitation"),
+    (S.INVITING,         "invited",           None,               S.INVITED,       "welcome"),
+    (S.INVITING,         "not_invited",       "language_known",   S.PROFILE,       "welcome"),
+    (S.INVITING,         "not_invited",       None,               S.LANGUAGE,      "ask"),
+    (S.INVITED,          "yes",               None,               S.PHONE,         "ask"),
+    (S.INVITED,          "no",                None,               S.PROFILE,       "ask"),
     (S.LANGUAGE,         "fr",                None,               S.PROFILE,       "welcome"),
     (S.LANGUAGE,         "en",                None,               S.PROFILE,       "welcome"),
     (S.PROFILE,          "parent",            None,               S.MENU,          "ask"),

@@ -326,6 +326,10 @@ class Turn:
 
     # ---- then: the code ----------------------------------------------------------------------
 
+    def look_up_invitation(self) -> None:
+        """Whom was the link made for by which the parent came?"""
+        self.outputs.append(o.LookUpInvitation(self.heard.token))
+
     def look_up(self) -> None:
         """Does the school have the parent's own number?"""
         self.outputs.append(o.LookUpNumber(self.chat.phone))

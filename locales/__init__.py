@@ -67,6 +67,24 @@ def label(choice: str, question: str, lang: str, facts: Mapping[str, object] = {
     return say(own if own in _catalogue(lang).texts else f"button.{choice}", lang, facts)
 
 
+def clock_time(moment: datetime, lang: str, zone: tzinfo, now: datetime | None = None) -> str:
+    """An aware time in words, as `say` writes it. Raises ValueError for one without a zone."""
+    if moment.tzinfo is None:
+        raise ValueError("a time without a zone")
+    local = moment.astimezone(zone)
+    pattern = "H\u00a0'h'\u00a0mm" if lang == "fr" else "h:mm\u00a0a"
+    time = format_time(local.time(), pattern, locale=_LOCALES[lang])
+    if not tells_day(moment, now):
+        return time
+    joint = " le " if lang == "fr" else " on "
+    return time + joint + _date(local.date(), lang, "d MMMM")
+
+
+def tells_day(moment: datetime, now: datetime | None) -> bool:
+    """Whether `clock_time` tells the day of this time too: it is far from now."""
+    return now is not None and abs(moment - now) > _NEAR
+
+
 def command(meaning: str, lang: str) -> str:
     """The name of a command in a messenger's menu, without its "/"."""
     words = say(f"words.{meaning}", lang).split("|")
@@ -144,9 +162,9 @@ class _Facts(Mapping[str, str]):
             case str():
                 return _isolated(value)
             case datetime():
-                return self._time(value)
+                return clock_time(value, self.lang, self.zone, self.now)
             case date():
-                return self._date(value)
+                return _date(value, self.lang)
             case int() | float():
                 return format_decimal(value, locale=_LOCALES[self.lang])
             case list() | tuple():
@@ -155,21 +173,11 @@ class _Facts(Mapping[str, str]):
             case _:
                 raise TypeError(f"text {self.key!r} cannot show a {type(value).__name__}")
 
-    def _date(self, day: date, pattern: str = "d MMMM y") -> str:
-        if self.lang == "fr" and day.day == 1:
-            pattern = pattern.replace("d ", "d'er' ")  # "1er mars": CLDR does not know it
-        return format_date(day, pattern, locale=_LOCALES[self.lang])
 
-    def _time(self, moment: datetime) -> str:
-        if moment.tzinfo is None:
-            raise ValueError(f"text {self.key!r}: a time without a zone")
-        local = moment.astimezone(self.zone)
-        pattern = "H\u00a0'h'\u00a0mm" if self.lang == "fr" else "h:mm\u00a0a"
-        time = format_time(local.time(), pattern, locale=_LOCALES[self.lang])
-        if self.now is None or abs(moment - self.now) <= _NEAR:
-            return time
-        joint = " le " if self.lang == "fr" else " on "
-        return time + joint + self._date(local.date(), "d MMMM")
+def _date(day: date, lang: str, pattern: str = "d MMMM y") -> str:
+    if lang == "fr" and day.day == 1:
+        pattern = pattern.replace("d ", "d'er' ")  # "1er mars": CLDR does not know it
+    return format_date(day, pattern, locale=_LOCALES[lang])
 
 
 def _isolated(text: str) -> str:

@@ -18,6 +18,7 @@ class Action(StrEnum):
     """The closed list of what is recorded."""
 
     IMPORTED = "imported"  # a school's export was read into the register
+    INVITED = "invited"  # personal links were made
     ACCOUNT_OPENED = "account_opened"
     ANSWERS_ERASED = "answers_erased"  # by the parent, in the chat
     UNLOCKED = "unlocked"  # a pause or a spent budget was lifted

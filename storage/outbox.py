@@ -26,6 +26,14 @@ class Parcel:
 
 
 @dataclass(frozen=True, slots=True)
+class Shown:
+    """The message of a conversation that still bears buttons, by its name in the channel."""
+
+    name: str
+    waits: bool  # it only tells to wait, and nothing was sent after it
+
+
+@dataclass(frozen=True, slots=True)
 class Backlog:
     """What waits to be sent."""
 
@@ -91,6 +99,36 @@ class Outbox:
         yield from run(
             "UPDATE outbox SET status = ?, body = NULL WHERE id = ?", status, parcel.number
         )
+
+    def finish_reply(
+        self, parcel: Parcel, name: str | None, *, waits: bool, keeps_buttons: bool
+    ) -> Work[None]:
+        """It was sent, as the message `name` where that one bears buttons (else None).
+
+        The message before has lost its buttons by it, unless `keeps_buttons`.
+        """
+        yield from run(
+            "UPDATE outbox SET status = 'sent', body = NULL, sent_as = ?, waits = ? WHERE id = ?",
+            name,
+            waits,
+            parcel.number,
+        )
+        change = "waits = 0" if keeps_buttons else "sent_as = NULL"
+        yield from run(
+            f"UPDATE outbox SET {change}"  # noqa: S608 - our own words
+            " WHERE chat = ? AND sent_as IS NOT NULL AND id <> ?",
+            parcel.chat,
+            parcel.number,
+        )
+
+    def shown(self, chat: bytes) -> Work[Shown | None]:
+        """The message that still bears buttons, where it can be changed."""
+        row = yield from one(
+            "SELECT sent_as, waits FROM outbox WHERE chat = ? AND sent_as IS NOT NULL"
+            " ORDER BY id DESC LIMIT 1",
+            chat,
+        )
+        return None if row is None else Shown(row[0], bool(row[1]))
 
     def try_later(self, parcel: Parcel, due: datetime) -> Work[None]:
         """It was surely not delivered: once more at `due`, unless it was finished meanwhile."""

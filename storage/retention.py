@@ -36,6 +36,7 @@ RULES: dict[str, tuple[str, str]] = {
         "updated_at < ? AND chat NOT IN"
         " (SELECT chat FROM outbox WHERE status IN ('waiting', 'sending'))",
     ),
+    "invitations": ("keep_codes", "expires_at < ?"),
     "school_notes": ("keep_notes", "at < ?"),
     "guardians": (
         "keep_gone",

@@ -74,6 +74,10 @@ class Vault:
         text = "\0".join([purpose, *(str(part) for part in parts)])
         return hmac.new(self._lookup, text.encode(), hashlib.sha256).digest()[:16]
 
+    def token(self, purpose: str) -> str:
+        """A secret to be shown to others: 256 bits, the same in every process and for ever."""
+        return hmac.new(self._lookup, f"token\0{purpose}".encode(), hashlib.sha256).hexdigest()
+
     def _opened(self, sealed: bytes, bound_to: str) -> tuple[int, Any]:
         """Which secret opened it, and the value."""
         for at in (self._in_force, *range(len(self._ciphers))):

@@ -9,7 +9,7 @@ from telegram.constants import ChatMemberStatus, ChatType, MessageAttachmentType
 import locales
 from bot.channel import said
 from bot.engine import Update
-from flows.inputs import Edited, FromParent, Pressed, SentOther, SharedContact
+from flows.inputs import CameByLink, Edited, FromParent, Pressed, SentOther, SharedContact
 from storage.conversations import Address
 
 CHANNEL = "telegram"
@@ -17,6 +17,7 @@ CHANNEL = "telegram"
 ALLOWED_UPDATES = ("message", "edited_message", "callback_query", "my_chat_member")
 
 _PRESS = re.compile(r"1:([0-9]{1,9}):([a-z_]{1,40})")
+_BY_LINK = re.compile(r"/start(?:@\w+)? ([A-Za-z0-9_-]{1,64})", re.ASCII)
 _OLD_BUTTON = Pressed("", -1)  # no question has such a number: the parent is told that it is old
 
 
@@ -84,6 +85,8 @@ def _edit(message: telegram.Message) -> Edited | None:
 
 def _message(message: telegram.Message) -> FromParent | None:
     if message.text is not None:
+        if by_link := _BY_LINK.fullmatch(message.text):
+            return CameByLink(by_link[1])
         return said(message.text, f"{message.message_id:d}", _is_of_another(message))
     if message.contact:
         return SharedContact(message.contact.phone_number, own=_is_own_contact(message))

@@ -13,6 +13,7 @@ from starlette.routing import BaseRoute
 
 from bot.logs import Event, Log, place_of
 from bot.settings import BadSetting, read_address
+from bot.web.certificate import Tls
 
 log = Log("web")
 
@@ -39,29 +40,43 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def listening(address: str, app: Starlette) -> AsyncIterator[None]:
-    """Answer on this address meanwhile. Raises BadSetting where it cannot be had."""
+async def listening(address: str, app: Starlette, tls: Tls | None = None) -> AsyncIterator[None]:
+    """Answer on this address meanwhile, by https where there is a certificate.
+
+    Raises BadSetting where the address cannot be had.
+    """
     with _bound(address) as bound:
-        config = uvicorn.Config(
-            app,
-            log_config=None,  # its logs hold addresses and paths: see bot/logs.py
-            access_log=False,
-            server_header=False,
-            lifespan="off",
-            ws="none",
-            http="h11",
-            h11_max_incomplete_event_size=8192,
-            limit_concurrency=64,
-            timeout_keep_alive=5,
-            timeout_graceful_shutdown=2,
-        )
-        server = _Server(config)
-        running = asyncio.create_task(server.serve(sockets=[bound]))
-        try:
+        async with answering(bound, app, tls):
             yield
-        finally:
-            server.should_exit = True
-            await running
+
+
+@asynccontextmanager
+async def answering(
+    bound: socket.socket, app: Starlette, tls: Tls | None = None
+) -> AsyncIterator[None]:
+    """Answer on this socket meanwhile."""
+    config = uvicorn.Config(
+        app,
+        log_config=None,  # its logs hold addresses and paths: see bot/logs.py
+        access_log=False,
+        server_header=False,
+        lifespan="off",
+        ws="none",
+        http="h11",
+        h11_max_incomplete_event_size=8192,
+        limit_concurrency=256,  # the webhook has its own, far below
+        timeout_keep_alive=5,
+        timeout_graceful_shutdown=2,
+        ssl_certfile=tls.certificate_file if tls else None,
+        ssl_keyfile=tls.key_file if tls else None,
+    )
+    server = _Server(config)
+    running = asyncio.create_task(server.serve(sockets=[bound]))
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        await running
 
 
 def _bound(address: str) -> socket.socket:

@@ -4,13 +4,14 @@ Nothing here says who anybody is.
 """
 
 import asyncio
-from collections.abc import Callable
+import ipaddress
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from time import monotonic
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from bot.app import Service
@@ -22,6 +23,8 @@ log = Log("web")
 
 SILENCE = 120  # seconds without an answer to a poll: Telegram holds one for 25 at most
 OVERDUE = 60  # seconds (invariant I15)
+FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
+"""Headers with which a proxy passes on what somebody else asks."""
 
 
 @dataclass(slots=True)
@@ -32,7 +35,8 @@ class Watch:
     metrics: Metrics = field(default_factory=Metrics)
     service: Service | None = None
     loops: dict[str, asyncio.Task[Any]] = field(default_factory=dict)  # that must never end
-    answered_at: Callable[[], float | None] = lambda: None  # Telegram, by time.monotonic
+    # When Telegram answered a poll, or said that the webhook is ours (time.monotonic).
+    answered_at: Callable[[], float | None] = lambda: None
 
     def dead(self) -> list[str]:
         """The loops that have ended: only a new start helps."""
@@ -62,7 +66,7 @@ class Watch:
         return sorted(found)
 
     def silence(self) -> float | None:
-        """Seconds since Telegram answered a poll; None before it did."""
+        """Seconds since Telegram answered a poll or had our webhook; None before it did."""
         answered = self.answered_at()
         return None if answered is None else monotonic() - answered
 
@@ -84,22 +88,43 @@ class Watch:
 
 
 def routes(watch: Watch) -> list[Route]:
-    """The pages for whoever runs it."""
+    """The pages for whoever runs it; to all others they are not there."""
 
-    async def health(_request: Request) -> Response:
+    async def health() -> Response:
         return _verdict(watch.dead())
 
-    async def ready(_request: Request) -> Response:
+    async def ready() -> Response:
         return _verdict(await watch.missing())
 
-    async def metrics(_request: Request) -> Response:
+    async def metrics() -> Response:
         return Response(await watch.page(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
-    return [
-        Route("/health", health, methods=["GET"]),
-        Route("/ready", ready, methods=["GET"]),
-        Route("/metrics", metrics, methods=["GET"]),
-    ]
+    def of_ours(
+        page: Callable[[], Awaitable[Response]],
+    ) -> Callable[[Request], Awaitable[Response]]:
+        async def answer(request: Request) -> Response:
+            if not is_near(request):
+                return PlainTextResponse("Not Found", 404)  # as for a path that there is not
+            return await page()
+
+        return answer
+
+    pages = {"/health": health, "/ready": ready, "/metrics": metrics}
+    return [Route(path, of_ours(page), methods=["GET"]) for path, page in pages.items()]
+
+
+def is_near(request: Request) -> bool:
+    """Whether the machine or its own network asks, and not for somebody else.
+
+    The public routes share the port: a proxy is near, but says for whom it asks.
+    """
+    if any(name in request.headers for name in FORWARDED) or request.client is None:
+        return False
+    try:
+        peer = ipaddress.ip_address(request.client.host)
+    except ValueError:
+        return False
+    return (getattr(peer, "ipv4_mapped", None) or peer).is_private
 
 
 def _verdict(failing: list[str]) -> Response:

@@ -254,7 +254,7 @@ async def test_delivery_speaks_of_the_same_parent(
 ) -> None:
     start_logging("info")
 
-    async def broken(place: str, reply: object) -> None:
+    async def broken(place: str, reply: object, after: object) -> None:
         raise KeyError(PASSWORD)
 
     monkeypatch.setattr(marie.bot, "send", broken)

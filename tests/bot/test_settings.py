@@ -246,6 +246,13 @@ WRONG = [
     *[("code_validity", value) for value in ("299s", "31m", "0s")],
     *[("listen", value) for value in ("zebra", "zebra:0", ":8080", "::1:8080", "zebra:65536")],
     *[("public_url", value) for value in ("zebra", "http://zebra", "https://", "https://a b")],
+    *[("webhook_url", value) for value in ("zebra", "http://zebra/hook", "https://zebra")],
+    *[("webhook_url", f"https://{at}") for at in ("zebra/", "z.fr:8080/a", "z.fr/a?b", "u@z.fr/a")],
+    *[("webhook_url", f"https://z.fr/{path}") for path in ("health", "metrics", "password/x")],
+    *[("webhook_url", value) for value in ("https://z.fr/{zebra}", "https://[::1]/zebra")],
+    ("webhook_url", "https://zebra.fr/hook"),  # without SESAME_LISTEN
+    *[("webhook_secret", value) for value in ("a b", "zébra", "z" * 257, "a\nb")],
+    *[("tls_certificate", "/zebra.pem"), ("tls_key", "/zebra.pem")],  # one without the other
     *[("log_level", value) for value in ("zebra", "DEBUG", "0")],
     *[("timezone", value) for value in ("Mars/Zebra", "../zebra", "/etc/zebra", "Europe")],
     *[("children_policy", "zebra"), ("trust_shared_contact", "zebra")],
@@ -287,6 +294,21 @@ def test_what_is_just_right_is_taken(
 ) -> None:
     monkeypatch.setenv(f"SESAME_{name.upper()}", value)
     assert getattr(read_settings(), name) != Settings.model_fields[name].default
+
+
+@pytest.mark.parametrize(
+    ("url", "path"),
+    [
+        ("https://sesame.ecole.fr/telegram", "/telegram"),
+        ("https://sesame.ecole.fr:8443/a/B-c_d~e.f", "/a/B-c_d~e.f"),
+        ("https://203.0.113.7:88/healthy", "/healthy"),
+    ],
+)
+def test_webhooks(url: str, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert read_settings().webhook_path is None
+    monkeypatch.setenv("SESAME_WEBHOOK_URL", url)
+    monkeypatch.setenv("SESAME_LISTEN", "127.0.0.1:8080")
+    assert (read_settings().webhook_url, read_settings().webhook_path) == (url, path)
 
 
 def test_desk_chats(monkeypatch: pytest.MonkeyPatch) -> None:

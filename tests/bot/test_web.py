@@ -20,6 +20,7 @@ from bot.serve import serve
 from bot.settings import BadSetting
 from storage.database import migrations
 from tests.helpers.clock import Clock
+from tests.helpers.network import free_port, is_open
 from tests.helpers.parent import test_settings
 from tests.helpers.school import a_school
 from tests.telegram.phone import Person
@@ -28,20 +29,6 @@ from tests.telegram.server import BotApi, Fault
 ROOT = Path(__file__).parents[2]
 TOKEN = "123456:TEST-token_of_35_characters"
 PASSWORD = "Soleil&Vert27"
-
-
-def free_port() -> int:
-    with closing(socket.create_server(("127.0.0.1", 0))) as bound:
-        return int(bound.getsockname()[1])
-
-
-async def is_open(port: int) -> bool:
-    try:
-        _, writer = await asyncio.open_connection("127.0.0.1", port)
-    except OSError:
-        return False
-    writer.close()
-    return True
 
 
 class Site:

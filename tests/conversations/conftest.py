@@ -20,6 +20,7 @@ from tests.helpers.dialogue import Dialogue
 from tests.helpers.parent import CoreParent, Parent, core_parent
 from tests.helpers.school import School
 from tests.helpers.terminal import terminal_parent
+from tests.helpers.web import web_parent
 
 Meet = Callable[..., Awaitable[Dialogue[Parent]]]
 MeetCore = Callable[..., Awaitable[Dialogue[CoreParent]]]
@@ -49,7 +50,7 @@ def lang(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-@pytest.fixture(params=["core", "terminal", "telegram"])
+@pytest.fixture(params=["core", "terminal", "telegram", "web"])
 def channel(request: pytest.FixtureRequest) -> str:
     """Where the parent is."""
     return str(request.param)
@@ -76,6 +77,10 @@ def meet(channel: str, lang: str, tmp_path: Path, stack: AsyncExitStack) -> Meet
             case "terminal":
                 parent = await stack.enter_async_context(
                     terminal_parent(path, families, lang=lang, **own)  # type: ignore[arg-type]
+                )
+            case "web":
+                parent = await stack.enter_async_context(
+                    web_parent(path, families, lang=lang, **own)  # type: ignore[arg-type]
                 )
             case _:
                 parent = await stack.enter_async_context(

@@ -19,6 +19,7 @@ def everybody() -> School:
 
 
 ROADS: dict[S, tuple[str, ...]] = {
+    S.INVITED: ("(invited)",),
     S.LANGUAGE: ("(comes)",),
     S.PROFILE: ("(comes)",),
     S.PUPIL: ("(comes)", "[pupil]"),

@@ -13,5 +13,5 @@ def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("bot.delivery.STORAGE_AGAIN", "bot.delivery.SMS_AGAIN", "bot.delivery.GROWS_TO"):
         monkeypatch.setattr(name, 0.05)
     monkeypatch.setattr("bot.telegram.outgoing.AGAIN", 0.05)
-    monkeypatch.setattr("bot.telegram.polling.growing_wait", lambda failures: 0.05)
+    monkeypatch.setattr("bot.telegram.updates.growing_wait", lambda failures: 0.05)
     monkeypatch.setattr("bot.telegram.client.growing_wait", lambda failures: 0.05)

@@ -101,7 +101,7 @@ async def test_the_parent_and_the_operator_are_told(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """It goes on refusing, and goes on by itself when a copy is restored."""
-    monkeypatch.setattr("bot.telegram.polling.TELL_AFTER", 0.2)
+    monkeypatch.setattr("bot.telegram.updates.TELL_AFTER", 0.2)
     path = tmp_path / "sesame.sqlite3"
     async with telegram_parent(path, a_school(), lang=lang) as marie:
         way = Way(marie, lang)

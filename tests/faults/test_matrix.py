@@ -295,5 +295,5 @@ async def test_sms(
 async def test_storage(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str, turned: bool
 ) -> None:
-    monkeypatch.setattr("bot.telegram.polling.TELL_AFTER", 0.2)
+    monkeypatch.setattr("bot.telegram.updates.TELL_AFTER", 0.2)
     await row(STORAGE[fault], STEPS.items(), tmp_path, turned)

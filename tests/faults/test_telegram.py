@@ -47,7 +47,7 @@ async def test_who_does_not_speak_our_languages_is_told_in_both(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Storage fails: the language is not known without it."""
-    monkeypatch.setattr("bot.telegram.polling.TELL_AFTER", 0.1)
+    monkeypatch.setattr("bot.telegram.updates.TELL_AFTER", 0.1)
     async with telegram_parent(tmp_path / "db", a_school(), lang="de") as parent:
         await parent.bot.query("PRAGMA busy_timeout = 20")
         other = sqlite3.connect(tmp_path / "db", isolation_level=None)
@@ -81,7 +81,7 @@ async def test_a_turn_that_is_given_up_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Our own mistake, where not even an apology can be stored."""
-    monkeypatch.setattr("bot.telegram.polling.TRIES", 1)
+    monkeypatch.setattr("bot.telegram.updates.TRIES", 1)
     async with telegram_parent(tmp_path / "db", a_school()) as parent:
 
         async def before_turn(update: Update) -> None:

@@ -15,6 +15,8 @@ NOW = datetime(2026, 3, 10, 9, 0, tzinfo=UTC)
 LEA, TOM = i.ChildKnown(1, "Léa", "D", "Collège"), i.ChildKnown(2, "Tom", "D", "École")
 
 WORLD: tuple[i.FromWorld, ...] = (
+    i.Invited("Dupont", "Marie"),
+    i.NotInvited(),
     i.CodeOnItsWay(NOW, NOW + timedelta(minutes=30)),
     i.CodeTooSoon(42),
     i.CodeBudgetSpent(NOW + timedelta(hours=1)),

@@ -78,6 +78,8 @@ def test_stored_names_never_change() -> None:
     """What is in a database stands for ever: a new meaning gets a new name (DESIGN)."""
     assert {state.name: state.value for state in S} == {
         "START": "start",
+        "INVITING": "inviting",
+        "INVITED": "invited",
         "LANGUAGE": "language",
         "PROFILE": "profile",
         "PUPIL": "pupil",

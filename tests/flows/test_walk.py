@@ -56,6 +56,7 @@ BIRTH_YEAR = "2009"  # of every child in the register: shown only after a parent
 BIRTH_DATES = ("01/02/2009", "12/06/09", "oui 30/11/2009")
 
 HOPED: dict[S, tuple[str, ...]] = {
+    S.INVITED: ("oui", "non"),
     S.LANGUAGE: ("fr", "English", "/effacer"),
     S.PROFILE: ("parent",),
     S.MENU: ("activer mon compte", "activate my account"),
@@ -306,7 +307,7 @@ class Walk(RuleBasedStateMachine):
         edited = PASSWORDS[0] if self.is_hidden() else "Dupond"
         others: tuple[i.Input, ...] = (
             *(i.SentOther(), i.Edited(edited, "17"), i.Edited("x")),
-            *(i.Returned(), i.Returned("en"), i.Returned("fr")),
+            *(i.Returned(), i.Returned("en"), i.Returned("fr"), i.CameByLink("token")),
         )
         self.happens(any_of(others, pick))
 
@@ -358,6 +359,8 @@ class Walk(RuleBasedStateMachine):
             case i.PasswordHashed():
                 self.made += 1
                 return i.PasswordHashed(f"$argon2id${self.made}")
+            case i.Invited():
+                return i.Invited("Martin", any_of(("Marie", "Jean-Luc"), pick))
             case i.GuardianMatched():
                 return self.a_family(pick)
         return answer

@@ -4,6 +4,7 @@ A line of a dialogue is what the parent types, or, in brackets, something else t
 
     "[yes]"         presses the button of the choice `yes`
     "(comes)"       opens the conversation
+    "(invited)"     opens it by the personal link of Marie Dupont
     "(code)"        types the code of the last SMS
     "(wrong code)"  types another one
     "(wait 90s)"    lets time go by: s, m, h, d
@@ -24,6 +25,7 @@ from bot.settings import read_duration
 from flows.table import S
 from tests.helpers.clock import Clock
 from tests.helpers.parent import Comes, Parent, Phone
+from tests.helpers.school import INVITATION
 
 P = TypeVar("P", bound=Parent)
 PASSWORD = "Soleil&Vert27"
@@ -52,6 +54,8 @@ class Dialogue(Generic[P]):
             await self.presses(special[3])
         elif special[1] == "comes":
             await self.comes()
+        elif special[1] == "invited":
+            await self.parent.comes_by_link(INVITATION)
         elif special[1] == "code":
             await self.parent.says(self.sms.last_code)
         elif special[1] == "wrong code":

@@ -16,6 +16,7 @@ from bot.channel import Reply, TryLater, Undeliverable, said
 from bot.engine import PageAnswer, Update
 from bot.settings import Settings
 from flows.inputs import (
+    CameByLink,
     FromPage,
     Input,
     PageFilled,
@@ -77,6 +78,9 @@ class Parent(Protocol):
 
     async def says(self, text: str) -> None:
         """Type a message and wait for the answer."""
+
+    async def comes_by_link(self, token: str) -> None:
+        """Open the conversation by a link. Skips the test where the channel has no such thing."""
 
     async def presses(self, label: str) -> None:
         """Press the button with these words and wait for the answer."""
@@ -232,6 +236,10 @@ class CoreParent:
         self._messages += 1
         self.said.append(text)
         await self.does(said(text, message=str(self._messages)))
+
+    async def comes_by_link(self, token: str) -> None:
+        """Open the conversation by a link."""
+        await self.does(CameByLink(token))
 
     async def presses(self, label: str) -> None:
         """Press a button of the last message, by its words."""

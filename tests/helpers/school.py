@@ -3,14 +3,16 @@
 import csv
 import io
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from bot.app import open_storage, secret_of
 from bot.settings import Settings
-from storage.database import Database
+from storage.database import Database, one
 from storage.importing.load import load
 from storage.importing.staging import Unwatched
+from storage.invitations import Invitations
 from storage.vault import Vault
 from tests.helpers.clock import Clock
 
@@ -20,6 +22,9 @@ COLUMNS = (
 )
 LILAS, PORT = ("0750001U", "Collège des Lilas"), ("0750002V", "École du Port")
 
+
+INVITATION = "the-link-of-the-first-1"
+"""The token of a personal link for the school's first guardian: in most tests, Marie Dupont."""
 
 _FILLED: dict[tuple[str, str], bytes] = {}
 
@@ -75,6 +80,11 @@ class School:
             path = Path(folder) / "register.csv"
             path.write_text(text.getvalue(), encoding="utf-8")
             await load([path], database=database, vault=vault, watch=Unwatched(), now=clock.now)
+        first = await database.run(one("SELECT min(id) FROM guardians"))
+        assert first is not None
+        if first[0] is not None:
+            until = clock.now + timedelta(days=30)
+            await database.run(Invitations(vault).keep(first[0], INVITATION, until))
 
 
 def _split(person: str) -> tuple[str, str]:

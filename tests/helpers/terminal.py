@@ -54,7 +54,8 @@ class TerminalParent:
         self.sms = Phone()
         self.clock = clock
         self.screen = ScriptedScreen(self.sms)
-        self.session = chat.Session(settings, self.screen, lang)
+        begin = clock.now  # `:wait` adds to it, as for a person
+        self.session = chat.Session(settings, self.screen, lang, lambda: begin)
         self.last: Reply | None = None
         self._lang = lang
 
@@ -82,6 +83,10 @@ class TerminalParent:
     async def says(self, text: str) -> None:
         """Type a message."""
         await self.types(text)
+
+    async def comes_by_link(self, token: str) -> NoReturn:
+        """A terminal is not opened by a link."""
+        pytest.skip("a terminal has no links")
 
     async def presses(self, label: str) -> None:
         """Type the number of the choice with these words."""
@@ -138,12 +143,8 @@ async def terminal_parent(
         pytest.skip("a terminal always knows its language")
     settings = test_settings(database, **own)
     await school.fills_file(database, settings)
-    clock = clock or Clock()
-    begin = clock.now
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(chat, "utc_now", lambda: begin)  # `:wait` adds to it, as for a person
-        parent = TerminalParent(settings, clock, lang)
-        try:
-            yield parent
-        finally:
-            await parent.leaves()
+    parent = TerminalParent(settings, clock or Clock(), lang)
+    try:
+        yield parent
+    finally:
+        await parent.leaves()

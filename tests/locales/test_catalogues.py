@@ -211,6 +211,9 @@ def _trees(*rooms: str) -> Iterator[ast.AST]:
             yield ast.parse(path.read_text("utf-8"))
 
 
+PAGES = [path.read_text("utf-8") for path in (ROOT / "bot").rglob("*.html")]
+
+
 def _said(*rooms: str) -> dict[str, set[str]]:
     """Patterns of the keys that the code says: names of the facts given along."""
     said: dict[str, set[str]] = {}
@@ -263,6 +266,7 @@ def test_no_text_is_unused() -> None:
     """A text is said by the core's tables, or named by the other rooms' code."""
     rooms = ("bot", "storage")
     named = {_pattern(node) for tree in _trees(*rooms) for node in ast.walk(tree)} - {None}
+    named |= {re.escape(key) for page in PAGES for key in re.findall('"([a-z_.]+)"', page)}
     patterns = {pattern for pattern in named | set(_said(*rooms)) if pattern and "." in pattern}
     unused = {
         key
@@ -271,6 +275,12 @@ def test_no_text_is_unused() -> None:
         and not any(re.fullmatch(pattern, key) for pattern in patterns if pattern != ".+")
     }
     assert unused == set()
+
+
+def test_what_a_page_says_exists() -> None:
+    said = {key for page in PAGES for key in re.findall(r'say(?:_in)?\("([^"]+)"', page)}
+    assert said
+    assert said <= set(KEYS)
 
 
 @pytest.mark.parametrize("pattern", sorted(_said("bot", "storage")))
@@ -387,7 +397,8 @@ def test_telegram_takes_the_texts(lang: str) -> None:
     ("key", "limit"), [("telegram.description", 512), ("telegram.short_description", 120)]
 )
 def test_both_languages_fit_in_telegrams_default_texts(key: str, limit: int) -> None:
-    assert len("\n\n".join(say(key, lang) for lang in LANGUAGES)) <= limit
+    whom = {lang: {"contact": say("contact.default", lang)} for lang in LANGUAGES}
+    assert len("\n\n".join(say(key, lang, whom[lang]) for lang in LANGUAGES)) <= limit
 
 
 # ---- plain language (UX R3, R4) --------------------------------------------------------------

@@ -6,20 +6,28 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
+from telegram import Bot
+
 from bot.app import Service, open_storage, run_service
 from bot.engine import Update
 from bot.settings import Settings
 from bot.telegram.client import open_bot
 from bot.telegram.incoming import CHANNEL
 from bot.telegram.outgoing import TelegramChannel
+from bot.telegram.pace import Pace
 from bot.telegram.polling import Polling
+from bot.telegram.webhook import Webhook
+from bot.web.server import application, listening
 from storage.database import every
 from tests.helpers import parent as helpers
 from tests.helpers.clock import Clock
+from tests.helpers.network import free_port
 from tests.helpers.parent import Phone
 from tests.helpers.school import School
 from tests.telegram.phone import Person
 from tests.telegram.server import BotApi
+
+FAST = 10_000  # calls a second: tests/telegram/test_pace.py is about the true limit
 
 
 class RunningBot:
@@ -32,8 +40,12 @@ class RunningBot:
         clock: Clock,
         sms: Phone,
         make_code: Callable[[], str] | None = None,
+        webhook: bool = False,
     ) -> None:
         self.server = server
+        self.webhook = webhook
+        self.hooked: Webhook | None = None
+        self.hook = ""  # where the webhook really leads
         self.settings = settings
         self.clock = clock
         self.sms = sms
@@ -44,7 +56,7 @@ class RunningBot:
         stack = self._stack = AsyncExitStack()
         database, vault = await stack.enter_async_context(open_storage(self.settings))
         bot = await stack.enter_async_context(open_bot(self.server.token, self.server.url))
-        channels = {CHANNEL: TelegramChannel(bot, self.settings.public_url)}
+        channels = {CHANNEL: TelegramChannel(bot, self.settings.public_url, Pace(FAST))}
         self.service = await stack.enter_async_context(
             run_service(
                 self.settings,
@@ -59,8 +71,21 @@ class RunningBot:
         )
         await self.service.delivery.resume()
         self.vault = vault
-        self.polling = asyncio.create_task(Polling(bot, self._take).run())
+        works = self._posted(bot) if self.webhook else Polling(bot, self._take).run()
+        self.polling = asyncio.create_task(works)
         return self.service
+
+    async def _posted(self, bot: Bot) -> None:
+        """Let Telegram post, in place of asking it."""
+        address = f"127.0.0.1:{free_port()}"
+        secret = self.vault.token("webhook")
+        self.hooked = webhook = Webhook("/hook", "https://sesame.example/hook", secret)
+        self.hook = f"http://{address}/hook"
+        async with (
+            listening(address, application([webhook.route])),
+            self.server.pushing(self.hook),
+        ):
+            await webhook.run(bot, self._take)
 
     async def _take(self, update: Update) -> None:
         await self.before_turn(update)
@@ -114,14 +139,19 @@ class TelegramParent:
         """Type a message."""
         await self.does(lambda: self.person.says(text))
 
+    async def comes_by_link(self, token: str) -> None:
+        """Follow a link, and press Start."""
+        await self.does(lambda: self.person.starts(token))
+
     async def presses(self, label: str) -> None:
         """Press the button, or the key, with these words."""
         await self.does(lambda: self._press(label))
 
     def _press(self, label: str) -> None:
         """Press what stands under the last message, or in place of keys; never an older button."""
-        if label in self.person.last.buttons:
-            return self.person.presses_old(self.person.last, label)
+        for button in self.person.last.inline:
+            if button.label == label:
+                return self.person._presses_inline(self.person.last, button)
         for key in self.person._keys:
             if key.label == label:
                 return self.person._presses_key(key)
@@ -173,11 +203,12 @@ async def running_bot(
     clock: Clock | None = None,
     sms: Phone | None = None,
     make_code: Callable[[], str] | None = None,
+    webhook: bool = False,
     **own: object,
 ) -> AsyncIterator[RunningBot]:
     """The bot at this server, with the school's register filled where a school is given."""
     settings = helpers.test_settings(database, **own)
-    bot = RunningBot(server, settings, clock or Clock(), sms or Phone(), make_code)
+    bot = RunningBot(server, settings, clock or Clock(), sms or Phone(), make_code, webhook)
     service = await bot.opens()
     try:
         if school is not None:
@@ -199,6 +230,7 @@ async def telegram_parent(
     lang: str | None = "fr",
     sms: Phone | None = None,
     make_code: Callable[[], str] | None = None,
+    webhook: bool = False,
     **own: object,
 ) -> AsyncIterator[TelegramParent]:
     """One parent, one bot, one Telegram."""
@@ -209,7 +241,14 @@ async def telegram_parent(
     async with (
         BotApi(now=clock, first_update_id=first) as server,
         running_bot(
-            server, database, school, clock=clock, sms=sms, make_code=make_code, **own
+            server,
+            database,
+            school,
+            clock=clock,
+            sms=sms,
+            make_code=make_code,
+            webhook=webhook,
+            **own,
         ) as bot,
     ):
         yield TelegramParent(bot, server.person(language_code=lang))

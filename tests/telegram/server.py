@@ -6,8 +6,10 @@ import asyncio
 import json
 import math
 import re
+import ssl
 from collections import defaultdict, deque
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
@@ -51,6 +53,7 @@ ENTITIES = {
     *("italic", "underline", "strikethrough", "spoiler", "blockquote", "expandable_blockquote"),
     *("code", "pre", "text_link", "text_mention", "custom_emoji", "date_time"),
 }
+DATE_TIME = re.compile("r|w?[dD]?[tT]?")
 BUTTON_KINDS = (
     *("url", "callback_data", "web_app", "copy_text", "login_url", "switch_inline_query"),
     *("switch_inline_query_current_chat", "switch_inline_query_chosen_chat", "callback_game"),
@@ -61,6 +64,7 @@ ACTIONS = {
     *("upload_document", "choose_sticker", "find_location", "record_video_note"),
     "upload_video_note",
 }
+SPEAKING = {"sendMessage", "editMessageText", "editMessageReplyMarkup"}
 INTEGERS = {"offset", "limit", "timeout", "message_id", "user_id", "max_connections"}
 BOOLEANS = {"show_alert", "drop_pending_updates", "protect_content", "disable_notification"}
 OBJECTS = {
@@ -136,6 +140,42 @@ class Fault:
     after_effect: bool = False
     delay: float = 0
     drop: bool = False
+
+
+@dataclass(eq=False)
+class Flood:
+    """How much the server takes, in real time; beyond it says 429, and for how long.
+
+    Telegram names two numbers (UX 1): about one message a second in a chat, bursts let through,
+    and thirty a second from a bot.
+    """
+
+    overall: int = 30
+    window: float = 1
+    chat: int = 30
+    chat_window: float = 30
+    _taken: deque[tuple[float, int]] = field(default_factory=deque)
+
+    def asks_to_wait(self, chat: int) -> int:
+        """Whole seconds that a call about this chat comes too early; 0 where it is taken."""
+        now = asyncio.get_running_loop().time()
+        longest = max(self.window, self.chat_window)
+        while self._taken and self._taken[0][0] <= now - longest:
+            self._taken.popleft()
+        everywhere = [at for at, _ in self._taken if at > now - self.window]
+        here = [at for at, where in self._taken if where == chat and at > now - self.chat_window]
+        ends = [
+            times[-most] + window
+            for times, most, window in (
+                (everywhere, self.overall, self.window),
+                (here, self.chat, self.chat_window),
+            )
+            if len(times) >= most
+        ]
+        if ends:
+            return max(math.ceil(max(ends) - now), 1)
+        self._taken.append((now, chat))
+        return 0
 
 
 @dataclass(eq=False)
@@ -324,10 +364,13 @@ class BotApi:
         self.chats: dict[int, Chat] = {}
         self.alerts: dict[int, list[Alert]] = defaultdict(list)
         self.faults: Callable[[Call], Fault | None] = lambda call: None
+        self.flood: Flood | None = None
         self.commands: dict[tuple[str, str], list[JSON]] = {}
         self.texts: dict[tuple[str, str], str] = {}
         self.menu_buttons: dict[int | None, JSON] = {}
         self.webhook: JSON = {}
+        self.posts: list[tuple[int, int]] = []
+        """Each update that was posted to the webhook, and the status that it was answered with."""
         self.url = ""
         self.bot: JSON = {
             "id": int(token.partition(":")[0]),
@@ -477,19 +520,97 @@ class BotApi:
 
     async def push(self, to: str, *update_ids: int) -> list[int]:
         """Post what waits, or these updates in this order, where the webhook really leads."""
-        assert self.webhook, "no webhook is set"
         waiting = {update.id: update for update in self.pending}
+        async with self._client() as client:
+            posted = [waiting[one] for one in update_ids or waiting]
+            return [(await self._post(client, to, update))[0] for update in posted]
+
+    @asynccontextmanager
+    async def pushing(self, to: str, first_wait: float = 0.05) -> AsyncIterator[None]:
+        """Post what comes in, where the webhook really leads, until the end.
+
+        As the real one does (WebhookActor.cpp): the messages of a chat are one queue, the presses
+        of a person another; the first of each is repeated until it is answered with success, the
+        first time at once, then after longer and longer, or as `Retry-After` says.
+        """
+        async with self._client() as client:
+            posting = asyncio.create_task(self._post_all(client, to, first_wait))
+            try:
+                yield
+                assert not posting.done(), posting.result()
+            finally:
+                posting.cancel()
+                await asyncio.gather(posting, return_exceptions=True)
+
+    async def _post_all(self, client: httpx.AsyncClient, to: str, first_wait: float) -> None:
+        queues: dict[object, asyncio.Task[None]] = {}
+        try:
+            while True:
+                bell = self._bell
+                for update in self.pending if self.webhook else ():
+                    queue = _queue_of(update)
+                    if queue not in queues or queues[queue].done():
+                        work = self._post_queue(client, to, queue, first_wait)
+                        queues[queue] = asyncio.create_task(work)
+                await bell.wait()
+        finally:
+            for task in queues.values():
+                task.cancel()
+            await asyncio.gather(*queues.values(), return_exceptions=True)
+
+    async def _post_queue(
+        self, client: httpx.AsyncClient, to: str, queue: object, first_wait: float
+    ) -> None:
+        wait = 0.0
+        while mine := [update for update in self.pending if _queue_of(update) == queue]:
+            status, again = await self._post(client, to, mine[0])
+            done = 200 <= status <= 299
+            if not done:
+                await asyncio.sleep(wait if again is None else again)
+            wait = 0.0 if done else max(first_wait, min(2 * wait, 60))
+
+    def _client(self) -> httpx.AsyncClient:
+        """Who posts: it trusts the certificate that the bot gave, and no other."""
+        given = self.webhook.get("certificate")
+        trusts = ssl.create_default_context(cadata=given.decode()) if given else True
+        many = httpx.Limits(max_connections=self.webhook.get("max_connections", 40))
+        return httpx.AsyncClient(trust_env=False, verify=trusts, limits=many, timeout=60)
+
+    async def _post(
+        self, client: httpx.AsyncClient, to: str, update: Update
+    ) -> tuple[int, float | None]:
+        """Post an update once: the status (0: not reached), and when to come again."""
+        assert self.webhook, "no webhook is set"
         secret = self.webhook["secret_token"]
         headers = {"Content-Type": "application/json"}
         headers |= {"X-Telegram-Bot-Api-Secret-Token": secret} if secret else {}
-        answers = []
-        async with httpx.AsyncClient(trust_env=False) as client:
-            for update in [waiting[one] for one in update_ids or waiting]:
-                response = await client.post(to, content=json.dumps(update.api()), headers=headers)
-                answers.append(response.status_code)
-                if response.is_success:
-                    self._queue.remove(update)
-        return answers
+        address = urlsplit(self.webhook["url"])
+        headers["Host"] = address.netloc
+        try:
+            response = await client.post(
+                to,
+                content=json.dumps(update.api()),
+                headers=headers,
+                extensions={"sni_hostname": address.hostname},
+            )
+        except httpx.TransportError as error:
+            self._note_failure(str(error) or "Connection closed")
+            return 0, None
+        self.posts.append((update.id, response.status_code))
+        if response.is_success:
+            if update in self._queue:
+                self._queue.remove(update)
+        else:
+            reason = f"{response.status_code} {response.reason_phrase}"
+            self._note_failure(f"Wrong response from the webhook: {reason}")
+        self.ring()
+        again = response.headers.get("retry-after")
+        return response.status_code, float(again) if again else None
+
+    def _note_failure(self, why: str) -> None:
+        self.webhook["last_error_date"] = seconds(self.now())
+        self.webhook["last_error_message"] = why
+        self.ring()
 
     async def until(self, condition: Callable[[], bool], within: float = 5) -> bool:
         """Wait for something to become true; False where it did not in time."""
@@ -614,6 +735,10 @@ class BotApi:
         for name in (call.method.lower(), "*"):
             if self._planned[name]:
                 return self._planned[name].popleft()
+        if self.flood and call.method in SPEAKING:
+            wait = self.flood.asks_to_wait(call.parameters.get("chat_id", 0))
+            if wait:
+                return Fault(429, retry_after=wait)
         return self.faults(call)
 
     async def _suffer(self, request: Request, call: Call, fault: Fault) -> Response | None:
@@ -908,6 +1033,8 @@ class BotApi:
         parts = urlsplit(url)
         if parts.scheme != "https" or not parts.hostname:
             refuse("bad webhook: An HTTPS URL must be provided for webhook")
+        if parts.port not in {None, 80, 88, 443, 8443}:
+            refuse("bad webhook: Webhook can be set up only on ports 80, 88, 443 or 8443")
         if len(secret) > 256:
             refuse("secret token is too long")
         if not re.fullmatch(r"[A-Za-z0-9_-]*", secret):
@@ -917,6 +1044,8 @@ class BotApi:
         many = given.get("max_connections", 40)
         self.webhook = {"url": url, "secret_token": secret, "max_connections": many}
         self.webhook["has_custom_certificate"] = "certificate" in given
+        if "certificate" in given:
+            self.webhook["certificate"] = given["certificate"]
         self.ring()
         return True
 
@@ -930,7 +1059,8 @@ class BotApi:
             self._queue = []
 
     def _get_webhook_info(self, _given: JSON) -> JSON:
-        about = {key: self.webhook[key] for key in self.webhook if key != "secret_token"}
+        hidden = {"secret_token", "certificate"}
+        about = {key: self.webhook[key] for key in self.webhook if key not in hidden}
         shown = {"url": "", "has_custom_certificate": False, **about}
         shown["pending_update_count"] = len(self.pending)
         if self._kinds != KINDS_BY_DEFAULT:
@@ -939,6 +1069,13 @@ class BotApi:
 
 
 # Small helpers
+
+
+def _queue_of(update: Update) -> object:
+    """The updates that are posted one after the other."""
+    if update.kind == "callback_query":
+        return "presses", update.payload["from"]["id"]
+    return "messages", update.payload["chat"]["id"]
 
 
 def seconds(moment: datetime) -> int:
@@ -1076,6 +1213,11 @@ def _entity(text: str, entity: JSON) -> JSON:
     start_words = f"entity beginning at UTF-16 offset {offset}"
     if end > units(text):
         refuse(f"{start_words} ends after the end of the text at UTF-16 offset {end}")
+    if entity["type"] == "date_time":
+        if not isinstance(entity.get("unix_time"), int) or entity["unix_time"] <= 0:
+            refuse("can't parse MessageEntity: invalid unix_time specified")
+        if not DATE_TIME.fullmatch(entity.get("date_time_format", "")):
+            refuse("can't parse MessageEntity: invalid date_time_format specified")
     edges = {0}
     at = 0
     for character in text:

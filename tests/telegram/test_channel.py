@@ -706,7 +706,7 @@ async def test_nothing_is_acknowledged_while_storage_fails(
 async def test_a_turn_that_never_works_is_given_up(
     marie: TelegramParent, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("bot.telegram.polling.TRIES", 1)
+    monkeypatch.setattr("bot.telegram.updates.TRIES", 1)
 
     async def before_turn(update: Update) -> None:
         raise RuntimeError("canary")
