@@ -110,7 +110,7 @@ async def test_old_buttons_wait_for_a_free_moment(server: BotApi) -> None:
     person = _met(server)
     pace = Pace()
     async with open_bot(TOKEN, server.url) as bot:
-        channel = TelegramChannel(bot, pace)
+        channel = TelegramChannel(bot, pace=pace)
         pace.told_to_wait("1", 600)
         await channel.send(str(person.chat.id), Reply("Un", "fr"))
         sending = asyncio.create_task(channel.send(str(person.chat.id), Reply("Deux", "fr"), "2"))
@@ -159,7 +159,7 @@ class Crowd:
                 database,
                 self.conversations,
                 self.outbox,
-                {CHANNEL: TelegramChannel(bot, pace)},
+                {CHANNEL: TelegramChannel(bot, pace=pace)},
                 Phone(),
                 self.clock,
                 tell,
@@ -216,7 +216,7 @@ async def test_nobody_speaks_while_the_whole_bot_must_wait(
 ) -> None:
     people = [_met(server) for _ in range(3)]
     async with open_bot(TOKEN, server.url) as bot:
-        channel = TelegramChannel(bot, pace)
+        channel = TelegramChannel(bot, pace=pace)
         for person, wait in zip(people, (4, 9), strict=False):
             server.fail_next("sendMessage", retry_after=wait)
             with pytest.raises(TryLater):
