@@ -215,13 +215,13 @@ async def test_two_openings_have_two_tickets_and_only_the_last_counts(visitor: V
     assert (await visitor.chooses(last)).json()["outcome"] == "taken"
 
 
-@pytest.mark.parametrize("own", [{"page_tries": "3/1h"}])
+@pytest.mark.parametrize("own", [{"page_tries": "3/10m"}])
 async def test_too_many_tries_have_to_wait(visitor: Visitor) -> None:
     ticket = [(await visitor.opens()).json()["ticket"] for _ in range(2)][1]
     assert (await visitor.chooses(ticket, "short")).json()["outcome"] == "again"
     answer = (await visitor.chooses(ticket)).json()
     assert (answer["outcome"], answer["text"][:13]) == ("later", "Trop d'essais")
-    visitor.bot.clock.passes(hours=1)
+    visitor.bot.clock.passes(minutes=10)
     assert (await visitor.opens()).json()["outcome"] == "open"
 
 

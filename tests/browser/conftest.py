@@ -16,6 +16,11 @@ from playwright.async_api import Browser, Page, async_playwright
 
 PROGRAMS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 
+OPTIONS = [
+    "--no-sandbox",  # tests may run as root
+    "--disable-features=LocalNetworkAccessChecks",  # a site that a test makes up frames loopback
+]
+
 PageOf = Callable[..., Awaitable[Page]]
 Scheme = Literal["light", "dark"]
 
@@ -40,9 +45,7 @@ def _program() -> str | None:
 async def browser() -> AsyncIterator[Browser]:
     """The system's Chromium, without a window."""
     async with async_playwright() as playwright:
-        running = await playwright.chromium.launch(
-            executable_path=_program(), args=["--no-sandbox"]
-        )
+        running = await playwright.chromium.launch(executable_path=_program(), args=OPTIONS)
         yield running
         await running.close()
 
