@@ -227,11 +227,10 @@ async def test_no_more_at_once_than_was_agreed(door: Door) -> None:
     bodies = [door.a_message(number) for number in range(1, MOST_AT_ONCE + 1)]
     posts = [asyncio.create_task(door.post(body)) for body in bodies]
     await begun.wait()
-    answer = None
-    while answer is None or answer.status_code != 503:
-        headers = {**JSON, HEADER: door.secret}
-        asking = door.client.post(door.url, content=b"{", headers=headers)
-        answer = await asking  # 400 until all the others are there
+    answer, headers = None, {**JSON, HEADER: door.secret}
+    async with asyncio.timeout(5):
+        while answer is None or answer.status_code != 503:  # 400 until the others are there
+            answer = await door.client.post(door.url, content=b"{", headers=headers)
     assert answer.headers["retry-after"] == "2"
     assert taken == ["telegram:1"]  # of one chat: the others wait
     free.set()
@@ -269,7 +268,8 @@ async def test_what_comes_side_by_side_is_taken_in_order(door: Door) -> None:
         while not webhook._updates or len(webhook._updates._turns) < len(posts):  # noqa: ASYNC110
             await asyncio.sleep(0)
     free.set()
-    assert await asyncio.gather(*posts) == [200] * 7
+    async with asyncio.timeout(10):
+        assert await asyncio.gather(*posts) == [200] * 7
     assert taken == [f"telegram:{number}" for number in (3, 4, 5, 6, 7, 8, 9)]
 
 
