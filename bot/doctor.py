@@ -1,8 +1,10 @@
 """`sesame doctor`: what is configured, what answers, and what is missing, in plain words."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 import click
 
@@ -14,6 +16,9 @@ from storage.backups import backups_of
 from storage.conversations import chat_place
 from storage.database import StorageError, one
 from storage.vault import VaultError
+
+if TYPE_CHECKING:
+    from telegram import WebhookInfo
 
 Finding = tuple[bool, str]
 
@@ -31,7 +36,8 @@ async def _findings(settings: Settings, lang: str) -> AsyncIterator[Finding]:
     yield await _database(settings, lang)
     yield _secret(settings, lang)
     yield _sms(settings, lang)
-    yield await _telegram(settings, lang)
+    for finding in await _telegram(settings, lang):
+        yield finding
 
 
 async def _database(settings: Settings, lang: str) -> Finding:
@@ -73,9 +79,9 @@ def _sms(settings: Settings, lang: str) -> Finding:
     return True, locales.say("doctor.sms", lang, {"url": str(settings.sms).partition(":")[0]})
 
 
-async def _telegram(settings: Settings, lang: str) -> Finding:
+async def _telegram(settings: Settings, lang: str) -> list[Finding]:
     if settings.telegram_token is None:
-        return False, locales.say("doctor.no_token", lang)
+        return [(False, locales.say("doctor.no_token", lang))]
     from telegram import Bot  # noqa: PLC0415 - takes a third of a second to import
     from telegram.error import TelegramError  # noqa: PLC0415
 
@@ -83,6 +89,31 @@ async def _telegram(settings: Settings, lang: str) -> Finding:
     bot = Bot(settings.telegram_token.get_secret_value(), base_url=url)
     try:
         async with bot:
-            return True, locales.say("doctor.telegram", lang, {"name": f"@{bot.username}"})
+            found = locales.say("doctor.telegram", lang, {"name": f"@{bot.username}"})
+            webhook = _webhook(settings, await bot.get_webhook_info(), lang)
+            return [(True, found), *webhook]
     except TelegramError as error:
-        return False, locales.say("doctor.telegram_silent", lang, {"why": type(error).__name__})
+        why = {"why": type(error).__name__}
+        return [(False, locales.say("doctor.telegram_silent", lang, why))]
+
+
+def _webhook(settings: Settings, info: "WebhookInfo", lang: str) -> Iterator[Finding]:
+    """Whether Telegram posts to us, and reaches us; nothing where it is asked by polling."""
+    if settings.webhook_url is None:
+        return
+    from bot.telegram.webhook import is_recent  # noqa: PLC0415 - as above
+    from bot.web.certificate import read_tls  # noqa: PLC0415
+
+    try:
+        read_tls(settings)
+    except BadSetting as error:
+        yield False, str(error)
+    facts = {"url": settings.webhook_url, "n": info.pending_update_count}
+    if info.url != settings.webhook_url:
+        yield False, locales.say("doctor.webhook_not_set", lang, facts)
+    elif info.pending_update_count and is_recent(info.last_error_date):
+        why = {"why": info.last_error_message or "?", "at": info.last_error_date}
+        zone = ZoneInfo(settings.timezone)
+        yield False, locales.say("doctor.webhook_not_reached", lang, facts | why, zone)
+    else:
+        yield True, locales.say("doctor.webhook", lang, facts)

@@ -168,8 +168,8 @@ class Settings(BaseSettings):
     )
     webhook_url: str | None = Field(
         None,
-        description="`https://NAME[:443|80|88|8443]/PATH` to which Telegram posts what parents "
-        "write; needs `SESAME_LISTEN`; by default `serve` asks Telegram for it (long polling)",
+        description="`https://NAME/PATH` to which Telegram posts what parents write, at port 443, "
+        "80, 88 or 8443; needs `SESAME_LISTEN`; by default `serve` asks Telegram (long polling)",
     )
     webhook_secret: SecretStr | None = Field(
         None,

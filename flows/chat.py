@@ -38,6 +38,7 @@ class Chat:
     interruption: str = ""  # a key of INTERRUPTIONS that is open over the state
     misses: int = 0  # answers not taken in a row at this question
     seen_at: datetime | None = None  # the parent's last sign of life
+    away: bool = False  # blocked the bot, and has not come back: nothing is said unasked
 
     last: str = field(default="", repr=False)
     first: str = field(default="", repr=False)
@@ -77,6 +78,7 @@ class Chat:
             locks=self.locks,
             locked_until=self.locked_until,
             burnt=self.burnt,
+            away=self.away,
         )
         for known in fields(Chat):
             setattr(self, known.name, getattr(fresh, known.name))
@@ -90,7 +92,7 @@ class Chat:
 
     def nudge_at(self, policy: Policy) -> datetime | None:
         """When help is offered to a parent who waits for the code; None when not waiting."""
-        if self.state is not S.CODE or self.nudged or self.code_sent_at is None:
+        if self.state is not S.CODE or self.nudged or self.away or self.code_sent_at is None:
             return None
         return self.code_sent_at + policy.nudge_after
 
@@ -119,16 +121,19 @@ class Chat:
 
     @classmethod
     def from_dict(cls, record: dict[str, Any]) -> "Chat":
-        """The record that `to_dict` made. Raises ValueError for one of a newer Sésame."""
+        """The record that `to_dict` made; what an older Sésame did not know has its default.
+
+        Raises ValueError for one of a newer Sésame.
+        """
         values = dict(record)
         if values.pop("version") > VERSION:
             raise ValueError("this conversation was saved by a newer Sésame")
         for name in _MOMENTS & values.keys():  # what came with a later version is missing
             values[name] = values[name] and datetime.fromisoformat(values[name])
-        if values["pending_date"]:
+        if values.get("pending_date"):
             values["pending_date"] = date.fromisoformat(values["pending_date"])
         for name in ("pending", "guardians", "avoid"):
-            values[name] = tuple(values[name])
-        values["pressed"] = values["pressed"] and tuple(values["pressed"])
-        values["children"] = [Child(**child) for child in values["children"]]
+            values[name] = tuple(values.get(name, ()))
+        values["pressed"] = values.get("pressed") and tuple(values["pressed"])
+        values["children"] = [Child(**child) for child in values.get("children", ())]
         return cls(**{**values, "state": S(values["state"])})

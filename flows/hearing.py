@@ -55,12 +55,19 @@ def offered(chat: Chat) -> tuple[str, ...]:
 
 
 def hear(
-    chat: Chat, happened: i.FromParent | i.TimeCame, now: datetime, policy: Policy, heard: Heard
+    chat: Chat,
+    happened: i.FromParent | i.TimeCame | i.Blocked,
+    now: datetime,
+    policy: Policy,
+    heard: Heard,
 ) -> str | None:
     """The word for the table of what the parent did or of the time, or None for nothing."""
     if isinstance(happened, i.TimeCame):
         return _time(chat, now, policy)
+    if isinstance(happened, i.Blocked):
+        return "blocked"
     chat.seen_at = now
+    was_away, chat.away = chat.away, False
     if isinstance(happened, i.FromPage):
         return _page(chat, happened, now, policy, heard)
     if isinstance(happened, i.Returned) and happened.lang:
@@ -75,6 +82,9 @@ def hear(
     if chat.state is S.LOCKED:
         return _locked(chat, happened, now, policy)
     word = _parent(chat, happened, now, policy, heard)
+    if word == "start" and was_away:  # of "Restart", which lifts the block: no wish to begin anew
+        chat.interruption = ""
+        word = "return"
     chat.misses = chat.misses + 1 if word == "refused" else 0
     return word
 

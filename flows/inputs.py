@@ -98,6 +98,14 @@ class Returned:
 
 
 @dataclass(frozen=True, slots=True)
+class Blocked:
+    """The parent blocked the bot: nothing reaches them until they do something again.
+
+    There is no opposite: who comes back presses "Restart", which says /start, or writes.
+    """
+
+
+@dataclass(frozen=True, slots=True)
 class EraseFailed:
     """The channel could not erase the message that held a password."""
 
@@ -310,4 +318,4 @@ FromWorld = (
     | SmsDelayed
     | TextFailed
 )
-Input = FromParent | FromWorld | TimeCame
+Input = FromParent | FromWorld | TimeCame | Blocked

@@ -13,7 +13,7 @@ from transitions import Machine
 from flows.chat import Chat
 from flows.hearing import hear, note, word_of
 from flows.inputs import Edited, FromWorld, Input, Said
-from flows.outputs import Erase, Output
+from flows.outputs import Ask, Erase, Output, Refusal, Say
 from flows.policy import DEFAULT, Policy
 from flows.questions.password import looks_like_password
 from flows.table import COMMANDS, FLOW, PASSWORDS, S
@@ -33,6 +33,9 @@ MACHINE = Machine(
 )
 
 
+_TOLD = (Say, Ask, Refusal)
+
+
 def step(
     chat: Chat, happened: Input, now: datetime, policy: Policy = DEFAULT
 ) -> tuple[Chat, list[Output]]:
@@ -47,6 +50,8 @@ def step(
         if knows(chat.state, word):
             note(turn.chat, happened, now, turn.heard)
             fire(turn, word)
+        if turn.chat.away:  # nothing reaches the parent; it is asked again when they are back
+            return turn.chat, [one for one in turn.outputs if not isinstance(one, _TOLD)]
         return turn.chat, turn.outputs
     expires = chat.expires_at(policy)
     if expires and now >= expires:  # the timer may be late, the parent came first
@@ -62,7 +67,7 @@ def step(
 
 def _to_erase(state: S, happened: Input, word: str | None) -> str | None:
     """The message that leaves the chat: it holds a password, or looks like one (promise 4)."""
-    if word in COMMANDS:
+    if word in (*COMMANDS, "return"):
         return None
     if isinstance(happened, Said | Edited) and looks_like_password(happened.text):
         return happened.message

@@ -340,6 +340,7 @@ FLOW: list[Row] = [
     (ASKING,             "unlocked",          None,               STAY,            "say_unlocked"),
     (UNDER_WAY,          "expire",            None,               S.EXPIRED,       "forget"),
     (CLOSED,             "expire",            None,               S.START,         "forget"),
+    (EVERYWHERE,         "blocked",           None,               STAY,            "fall_silent"),
     (EVERYWHERE,         "erase_failed",      None,               STAY,            "say_not_erased"),
 ]
 # fmt: on

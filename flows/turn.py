@@ -102,9 +102,9 @@ class Turn:
         return not self.chat.texted
 
     def sms_awaited(self) -> bool:
-        """A code is under way, and it was not told yet that SMS are late."""
-        expires = self.chat.code_expires_at
-        return not self.chat.told_late and expires is not None and self.now < expires
+        """A code is under way, and it can be told, and was not yet, that SMS are late."""
+        chat, expires = self.chat, self.chat.code_expires_at
+        return not (chat.told_late or chat.away) and expires is not None and self.now < expires
 
     def _neighbour(self, way: int) -> int | None:
         children, at = self.chat.children, self.chat.child + way
@@ -230,6 +230,10 @@ class Turn:
         """The parent opened the conversation again: the question as it was left."""
         self._say("welcome_back")
         self.ask()
+
+    def fall_silent(self) -> None:
+        """The parent blocked the bot. What they said expires as if they had only fallen silent."""
+        self.chat.away = True
 
     def help(self) -> None:
         """Help for this very question, then the question."""

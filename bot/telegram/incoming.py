@@ -9,7 +9,7 @@ from telegram.constants import ChatMemberStatus, ChatType, MessageAttachmentType
 import locales
 from bot.channel import said
 from bot.engine import Update
-from flows.inputs import CameByLink, Edited, FromParent, Pressed, SentOther, SharedContact
+from flows.inputs import Blocked, CameByLink, Edited, FromParent, Pressed, SentOther, SharedContact
 from storage.conversations import Address
 
 CHANNEL = "telegram"
@@ -60,14 +60,21 @@ def read_group(update: telegram.Update) -> Group | None:
     return Group(chat.id, locales.guess(user.language_code if user else None) or "fr")
 
 
-def _happened(update: telegram.Update) -> FromParent | None:
+def _happened(update: telegram.Update) -> FromParent | Blocked | None:
     if update.callback_query:
         return _press(update.callback_query.data)
     if update.edited_message:
         return _edit(update.edited_message)
     if update.message:
         return _message(update.message)
-    return None  # blocked or unblocked: Telegram itself refuses what cannot be delivered
+    if update.my_chat_member:
+        return _change(update.my_chat_member)
+    return None
+
+
+def _change(change: telegram.ChatMemberUpdated) -> Blocked | None:
+    """Only that the bot was blocked: who lifts the block says /start, or nothing yet."""
+    return Blocked() if change.new_chat_member.status == ChatMemberStatus.BANNED else None
 
 
 def _press(data: str | None) -> Pressed:

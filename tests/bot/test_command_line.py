@@ -16,6 +16,7 @@ from pathlib import Path
 import click
 import pytest
 from click.testing import CliRunner, Result
+from telegram import Bot
 
 import bot.__main__ as sesame
 import locales
@@ -508,7 +509,7 @@ async def _examined(run: Run, telegram: BotApi, **own: str) -> tuple[int, list[s
     lines = result.stdout.splitlines()
     good = [line[2:] for line in lines if line.startswith("✓ ")]
     bad = [line[2:] for line in lines if line.startswith("✗ ")]
-    assert len(good) + len(bad) == len(lines) == 4
+    assert len(good) + len(bad) == len(lines) == 4 + ("SESAME_WEBHOOK_URL" in own)
     assert TOKEN not in result.stdout
     assert SECRET not in result.stdout
     return result.exit_code, good, bad
@@ -571,6 +572,30 @@ async def test_what_is_missing(
     assert (status, len(good)) == (1, 3)
     assert bad[0].startswith(named)
     assert "zebra" not in bad[0]
+
+
+@pytest.mark.usefixtures("register")
+@pytest.mark.parametrize("lang", locales.LANGUAGES)
+async def test_a_webhook_that_telegram_reaches_or_not(
+    run: Run, telegram: BotApi, lang: str
+) -> None:
+    url = "https://sesame.example/hook"
+    own = {"SESAME_WEBHOOK_URL": url, "SESAME_LISTEN": "127.0.0.1:8080", "LC_ALL": lang}
+    status, good, bad = await _examined(run, telegram, **own)
+    assert (status, bad) == (1, [locales.say("doctor.webhook_not_set", lang, {"url": url})])
+    async with Bot(telegram.token, base_url=f"{telegram.url}/bot") as bot:
+        await bot.set_webhook(url, allowed_updates=["message"])
+        status, good, bad = await _examined(run, telegram, **own)
+        assert (status, bad) == (0, [])
+        assert good[-1] == locales.say("doctor.webhook", lang, {"url": url, "n": 0})
+        telegram.person().says("hello")
+        await telegram.push("http://127.0.0.1:1/hook")
+        status, good, bad = await _examined(run, telegram, **own)
+        assert status == 1
+        [line] = bad
+        assert url in line
+        assert "All connection attempts failed" in line
+        assert "1 message" in line
 
 
 @pytest.mark.usefixtures("register")

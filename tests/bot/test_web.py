@@ -14,10 +14,12 @@ from pathlib import Path
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from starlette.requests import Request
 
 from bot.app import open_storage
 from bot.serve import serve
 from bot.settings import BadSetting
+from bot.web.watch import is_near
 from storage.database import migrations
 from tests.helpers.clock import Clock
 from tests.helpers.network import free_port, is_open
@@ -82,7 +84,7 @@ async def server() -> AsyncIterator[BotApi]:
 
 
 @asynccontextmanager
-async def serving(server: BotApi, folder: Path) -> AsyncIterator[Site]:
+async def serving(server: BotApi, folder: Path, **own: object) -> AsyncIterator[Site]:
     port = free_port()
     settings = test_settings(
         folder / "sesame.sqlite3",
@@ -90,6 +92,7 @@ async def serving(server: BotApi, folder: Path) -> AsyncIterator[Site]:
         telegram_api_url=server.url,
         sms=f"file:{folder / 'sms.jsonl'}",
         listen=f"127.0.0.1:{port}",
+        **own,
     )
     async with open_storage(settings) as (database, vault):
         await a_school().fills(database, vault, Clock())
@@ -132,6 +135,37 @@ async def test_all_is_well(site: Site) -> None:
 async def test_there_is_nothing_else(site: Site) -> None:
     for path in ("/", "/health/", "/metrics/x", "/docs", "/../.env", "//ready"):
         assert (await site.client.get(path)).status_code == 404, path
+
+
+FORWARDED = ("X-Forwarded-For", "Forwarded", "X-Real-IP", "Via")
+
+
+@pytest.mark.parametrize("header", FORWARDED)
+async def test_nothing_of_it_is_for_who_comes_by_a_proxy(site: Site, header: str) -> None:
+    """The webhook and the password's page share the port with them."""
+    for path in ("/metrics", "/health", "/ready"):
+        for value in ("203.0.113.7", "127.0.0.1", ""):
+            answer = await site.client.get(path, headers={header: value})
+            nothing = await site.client.get("/nothing", headers={header: value})
+            assert (answer.status_code, answer.content) == (404, nothing.content)
+            for told in (answer, nothing):
+                told.headers.pop("date")
+            assert answer.headers == nothing.headers
+
+
+@pytest.mark.parametrize(
+    ("peer", "near"),
+    [
+        *(("127.0.0.1", True), ("::1", True), ("10.1.2.3", True), ("192.168.1.9", True)),
+        *(("fd00::1", True), ("fe80::1%eth0", True), ("::ffff:10.0.0.1", True)),
+        *(("8.8.8.8", False), ("2001:4860:4860::8888", False), ("::ffff:8.8.8.8", False)),
+        *(("100.64.0.1", False), ("testclient", False), ("", False)),
+    ],
+)
+def test_who_is_near(peer: str, near: bool) -> None:
+    scope = {"type": "http", "headers": [], "client": (peer, 1)}
+    assert is_near(Request(scope)) is near
+    assert not is_near(Request(scope | {"client": None}))
 
 
 async def test_it_is_only_for_reading(site: Site) -> None:
@@ -218,6 +252,37 @@ async def test_alive_but_not_ready_until_telegram_is_there(server: BotApi, tmp_p
         assert "sesame_telegram_silence_seconds" not in await site.metrics()
         server.faults = lambda call: None
         await site.comes_to("/ready", (200, []))
+
+
+async def test_ready_when_telegram_has_the_webhook(
+    server: BotApi,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """It says why it has not; and where another program takes it away it is set again."""
+    monkeypatch.setattr("bot.telegram.webhook.LOOK_EVERY", 0.05)
+    url, refusal = "https://sesame.example/hook", "Bad Request: bad webhook: failed to resolve host"
+    server.faults = lambda call: (
+        Fault(status=400, description=refusal) if call.method == "setWebhook" else None
+    )
+    async with serving(server, tmp_path, webhook_url=url) as site:
+        assert await server.until(lambda: len(server.calls_of("setWebhook")) > 1)
+        assert await site.says("/ready") == (503, ["telegram"])
+        assert "webhook_refused why=Bad webhook: failed to resolve host" in caplog.text
+        server.faults = lambda call: None
+        await site.comes_to("/ready", (200, []))
+        assert server.webhook["url"] == url
+        server.webhook = {}
+        assert await server.until(lambda: bool(server.webhook))
+        assert "webhook_lost" in caplog.text
+        server.person().says("/start")
+        await server.push(f"http://127.0.0.1:{site.port}/wrong")
+        before = len(server.calls_of("getWebhookInfo"))
+        assert await server.until(lambda: len(server.calls_of("getWebhookInfo")) > before + 1)
+        unreached = "webhook_not_reached why=Wrong response from the webhook: 404 Not Found"
+        assert unreached in caplog.text
+        assert await server.push(f"http://127.0.0.1:{site.port}/hook") == [200]
 
 
 # ---- health ----------------------------------------------------------------------------------

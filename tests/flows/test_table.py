@@ -401,6 +401,15 @@ def test_a_record_comes_back_as_it_was(state: S) -> None:
         assert Chat.from_dict(json.loads(json.dumps(chat.to_dict()))) == chat
 
 
+def test_a_record_of_before_a_field_was_added_comes_back() -> None:
+    """Fields are added and none is dropped: what was not known then has its default."""
+    record = Chat(S.CODE, asked=3).to_dict()
+    for name in [*record]:
+        if name not in ("version", "state", "asked"):
+            del record[name]
+    assert Chat.from_dict(record) == Chat(S.CODE, asked=3)
+
+
 def test_a_record_of_a_newer_version_is_refused() -> None:
     record = a_chat(S.CODE).to_dict() | {"version": VERSION + 1}
     with pytest.raises(ValueError, match="newer"):

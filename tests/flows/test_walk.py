@@ -307,7 +307,7 @@ class Walk(RuleBasedStateMachine):
         edited = PASSWORDS[0] if self.is_hidden() else "Dupond"
         others: tuple[i.Input, ...] = (
             *(i.SentOther(), i.Edited(edited, "17"), i.Edited("x")),
-            *(i.Returned(), i.Returned("en"), i.Returned("fr"), i.CameByLink("token")),
+            *(i.Returned(), i.Returned("en"), i.Returned("fr"), i.CameByLink("token"), i.Blocked()),
         )
         self.happens(any_of(others, pick))
 
@@ -333,7 +333,11 @@ class Walk(RuleBasedStateMachine):
 
     def is_impatient(self, pick: int) -> None:
         """Anything while the world thinks."""
-        any_of((self.commands, self.errs, self.presses_what_is_not_there), pick)(pick // 3)
+        acts = (self.commands, self.errs, self.presses_what_is_not_there, self.blocks)
+        any_of(acts, pick)(pick // 4)
+
+    def blocks(self, pick: int) -> None:
+        self.happens(i.Blocked())
 
     def surprises(self, pick: int) -> None:
         """One of the answers that are promised."""
@@ -392,7 +396,9 @@ class Walk(RuleBasedStateMachine):
             return
         before = self.chat
         self.happens(late)
-        if isinstance(late, i.EraseFailed):
+        if before.away:
+            assert self.outputs == []
+        elif isinstance(late, i.EraseFailed):
             assert self.said == ["password.not_erased"]
         elif isinstance(late, i.Unlocked) and self.said:
             assert "unlocked" in self.said
@@ -446,6 +452,7 @@ class Walk(RuleBasedStateMachine):
         self.asks_the_world(was, happened)
         self.answers_the_parent(was, happened, ended=late or was.state in ENDED)
         self.refuses_for_one_cause()
+        self.is_silent_while_blocked(was, happened, late)
         self.erases_passwords(happened, hidden)
         self.shows_no_secret(record)
         self.speaks()
@@ -550,6 +557,17 @@ class Walk(RuleBasedStateMachine):
         if self.chat.state in QUESTIONS:
             ask = next(part for part in reversed(self.outputs) if isinstance(part, o.Ask))
             assert (ask.asked, ask.choices) == (self.chat.asked, offered(self.chat))
+
+    def is_silent_while_blocked(self, was: Chat, happened: i.Input, late: bool) -> None:
+        """Nothing unasked reaches who blocked the bot, and their answers expire as they would."""
+        if isinstance(happened, i.FromParent):
+            assert not self.chat.away
+        elif was.away or isinstance(happened, i.Blocked):
+            assert self.chat.away
+            assert self.said == []
+        if isinstance(happened, i.Blocked) and not late:
+            assert self.chat == replace(was, away=True)
+            assert self.outputs == []
 
     def refuses_for_one_cause(self) -> None:
         """A turn refuses once at most, and says so; nothing is asked of the world beside it."""
@@ -821,6 +839,48 @@ def test_no_and_a_date_is_not_yes() -> None:
     walk = a_walk(S.CHILD)
     walk.types("non 14/03/2014")
     assert not isinstance(walk.question, o.CheckBirthdate)
+
+
+def test_who_blocked_the_bot_is_asked_where_they_left() -> None:
+    """ "Restart" says /start; what was typed for a password is erased, and that is not."""
+    for state in (S.CODE, S.PASSWORD, S.RECAP, S.DONE):
+        walk = a_walk(state)
+        walk.happens(i.Blocked())
+        for happened in (i.Unlocked(), i.SmsDelayed(), i.TextFailed(), i.TimeCame()):
+            walk.happens(happened)
+            assert walk.said == []
+        walk.types("/start")
+        assert walk.said[0] == "welcome_back"
+        assert f"{state.value}.ask" in walk.said
+        assert walk.chat.state is state
+        assert not [one for one in walk.outputs if isinstance(one, o.Erase)]
+        walk.types("/start")  # a wish, this time
+        assert walk.said[0] != "welcome_back"
+
+
+def test_help_is_not_offered_to_who_blocked_the_bot() -> None:
+    walk = a_walk(S.CODE)
+    due = walk.chat.nudge_at(walk.policy)
+    expires = walk.chat.expires_at(walk.policy)
+    assert due is not None
+    walk.happens(i.Blocked())
+    assert walk.chat.nudge_at(walk.policy) is None
+    assert walk.chat.wake_at(walk.policy) == walk.chat.expires_at(walk.policy) == expires
+    walk.now = due
+    walk.types("/aide")  # back without a word to begin with
+    assert walk.chat.nudge_at(walk.policy) == due
+
+
+def test_answers_of_who_blocked_the_bot_expire() -> None:
+    walk = a_walk(S.CHECK)
+    expires = walk.chat.expires_at(walk.policy)
+    assert expires is not None
+    walk.happens(i.Blocked())
+    walk.now = expires
+    walk.happens(i.TimeCame())
+    assert (walk.chat.state, walk.chat.last, walk.chat.away) == (S.EXPIRED, "", True)
+    walk.types("/start")
+    assert walk.said[0] == "expired"
 
 
 # ---- the walks -------------------------------------------------------------------------------
