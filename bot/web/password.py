@@ -9,7 +9,7 @@ the ticket's digest.
 import json
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -63,7 +63,7 @@ _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 class Door:
     """Through which the page reaches the conversation. It is opened while the service starts."""
 
-    token: str  # the bot's
+    token: str = field(repr=False)  # the bot's
     minimum: int  # characters of a password
     service: Service | None = None
 

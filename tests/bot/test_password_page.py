@@ -236,6 +236,16 @@ async def test_any_password_gets_an_answer(visitor: Visitor) -> None:
         assert answer.json()["text"]
 
 
+async def test_what_cannot_be_stored_or_seen_is_said(visitor: Visitor) -> None:
+    ticket = (await visitor.opens()).json()["ticket"]
+    for password in ("Zorg\ud800lu1!", "Zorg\u200blu1!"):
+        answer = (await visitor.chooses(ticket, password)).json()
+        assert answer["text"] == locales.say("refused.password_characters", "fr")
+    # A phone and a computer write É in two ways.
+    answer = (await visitor.chooses(ticket, "zorglub1!\u00c9x", again="zorglub1!E\u0301x")).json()
+    assert answer["outcome"] == "taken"
+
+
 # ---- the door --------------------------------------------------------------------------------
 
 
