@@ -232,4 +232,5 @@ class Parent:
 
 
 def _is_same(one: Message, other: Message) -> bool:
-    return (one.content, one.markup) == (other.content, other.markup)
+    """Whether it says and offers the same, though one of the two has lost its buttons since."""
+    return (one.content, one.offered) == (other.content, other.offered)
