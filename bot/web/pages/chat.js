@@ -26,9 +26,14 @@ document.addEventListener("submit", async (event) => {
 document.addEventListener("click", async (event) => {
   const button = event.target.closest(".copy");
   if (!button) return;
-  await navigator.clipboard.writeText(button.parentElement.querySelector("code").textContent);
-  button.textContent = button.dataset.done;
-  tell(button.dataset.done);
+  const exact = button.parentElement.querySelector("code");
+  try {
+    await navigator.clipboard.writeText(exact.textContent);
+    button.textContent = button.dataset.done;
+    tell(button.dataset.done);
+  } catch {
+    getSelection().selectAllChildren(exact); // not allowed here: it is ready to be copied by hand
+  }
 });
 
 setInterval(async () => {
