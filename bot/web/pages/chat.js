@@ -1,7 +1,7 @@
 // The page works without this. With it nothing is loaded anew: forms are sent in the background,
 // and what has changed takes the place of what was shown.
 
-const EVERY = 1500; // milliseconds between two looks for what is new
+const EVERY = 1000; // milliseconds between two looks for what is new
 const shown = new Map(); // name of a part: as the server wrote it
 let busy = false;
 
