@@ -78,8 +78,7 @@ class Sandbox:
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
         """`note` shows a remark of the program itself; `lang` is for a person not known yet."""
-        # The password is typed here, unseen: there is no other page for it.
-        self._settings = settings.model_copy(update={"public_url": None})
+        self._settings = settings
         self._address = address
         self._channel = channel
         self._show_sms = show_sms

@@ -111,7 +111,8 @@ class Terminal:
     async def send(self, place: str, reply: Reply, after: str | None = None) -> str | None:
         """Show the reply."""
         del place, after
-        self.last = reply
+        if not (reply.keeps_buttons and self.last):  # then the question before still stands
+            self.last = reply
         self.transcript.replied(reply)
         self.screen.reply(reply)
         return None

@@ -62,11 +62,14 @@ class Transcript:
     _labels: dict[tuple[str, int], str] = field(default_factory=dict)
 
     async def send(self, place: str, reply: Reply, after: str | None = None) -> str | None:
-        """Show the reply; its choices are those that can be pressed from now on."""
+        """Show the reply, and its choices under all that was said: none is to be taken away."""
         del place, after
-        self.last, self.lang = reply, reply.lang
+        self.lang = reply.lang
+        if not (reply.keeps_buttons and self.last):
+            self.last = reply
         self._labels |= {(button.choice, reply.asked): button.label for button in reply.buttons}
-        return self._show("bot", tuple(pieces(reply.text, reply.marks)), reply.copy)
+        self._show("bot", tuple(pieces(reply.text, reply.marks)), reply.copy)
+        return None
 
     async def erase(self, place: str, message: str) -> None:
         """Mask the person's message."""

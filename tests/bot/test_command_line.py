@@ -176,6 +176,7 @@ def test_every_command_is_tested_here() -> None:
     [
         *(["--nonsense"], ["nonsense"], ["status", "--nonsense"], ["status", "more"]),
         *(["import"], ["import", "--dry-run"], ["chat", "--lang", "de"], ["diagram", "x"]),
+        *(["chat", "--port", "80"], ["chat", "--web", "--port", "web"]),
         *(["doctor", "--json"], ["serve", "now"], []),
     ],
 )

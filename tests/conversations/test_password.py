@@ -111,7 +111,7 @@ async def test_two_different_passwords(arrive: Arrive) -> None:
     parent.is_asked(S.CHILD)
 
 
-@pytest.mark.parametrize("channel", ["core", "telegram"], indirect=True)
+@pytest.mark.parametrize("channel", ["core", "telegram", "web"], indirect=True)
 async def test_every_typed_password_is_erased(meet: Meet, channel: str) -> None:
     """Refused ones, accepted ones, the second entry, those typed where a code was asked for."""
     parent = await meet()
@@ -123,6 +123,10 @@ async def test_every_typed_password_is_erased(meet: Meet, channel: str) -> None:
         typed = {core.said[int(n) - 1] for n in core.erased}  # type: ignore[attr-defined]
         assert typed == {"Soleil&Vert27x", "court", PASSWORD, PASSWORD[:-1]}
         assert len(core.erased) == 6  # type: ignore[attr-defined]
+    elif channel == "web":
+        html = parent.parent.browser.html  # type: ignore[attr-defined]
+        assert "Vert" not in html
+        assert "court" not in html
     else:
         person = parent.parent.person  # type: ignore[attr-defined]
         shown = [message.text for message in person.screen]

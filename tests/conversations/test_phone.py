@@ -86,7 +86,7 @@ async def test_two_numbers_and_one_of_them_again(arrive: Arrive) -> None:
     parent.hears("check.ask", phone="07 51 23 45 67")
 
 
-@pytest.mark.parametrize("channel", ["core", "telegram"], indirect=True)
+@pytest.mark.parametrize("channel", ["core", "telegram", "web"], indirect=True)
 async def test_the_card_of_another_person(meet: Meet, channel: str) -> None:
     parent = await meet()
     await parent.follows("(comes)", "[parent]", "[activate]", "Dupont", "Marie")

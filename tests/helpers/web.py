@@ -192,6 +192,10 @@ class WebParent:
         form = self.browser.form_with(name="own")
         await self._sends(form, form.all("button")[-1], own=phone)
 
+    async def comes_by_link(self, token: str) -> NoReturn:
+        """The page is not opened by an invitation."""
+        pytest.skip("the page has no invitations")
+
     async def sends_photo(self) -> NoReturn:
         """There is only text on this page."""
         pytest.skip("the page has only text")

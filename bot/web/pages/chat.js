@@ -1,7 +1,7 @@
 // The page works without this. With it nothing is loaded anew: forms are sent in the background,
 // and what has changed takes the place of what was shown.
 
-const EVERY = 1500; // milliseconds between two looks for what is new
+const EVERY = 1000; // milliseconds between two looks for what is new
 const shown = new Map(); // name of a part: as the server wrote it
 let busy = false;
 
@@ -26,9 +26,14 @@ document.addEventListener("submit", async (event) => {
 document.addEventListener("click", async (event) => {
   const button = event.target.closest(".copy");
   if (!button) return;
-  await navigator.clipboard.writeText(button.parentElement.querySelector("code").textContent);
-  button.textContent = button.dataset.done;
-  tell(button.dataset.done);
+  const exact = button.parentElement.querySelector("code");
+  try {
+    await navigator.clipboard.writeText(exact.textContent);
+    button.textContent = button.dataset.done;
+    tell(button.dataset.done);
+  } catch {
+    getSelection().selectAllChildren(exact); // not allowed here: it is ready to be copied by hand
+  }
 });
 
 setInterval(async () => {
