@@ -60,8 +60,8 @@ class Role:
 
 def roles() -> list[Role]:
     """The same as `who_is_who`, one by one."""
-    line = re.compile(r"^  (\S.*?) {2,}(\S.*?)(?: {2,}| (?=\())(\S.*)$", re.MULTILINE)
-    return [Role(*parts) for parts in line.findall(who_is_who())]
+    lines = [line.strip() for line in who_is_who().splitlines() if line.startswith("  ")]
+    return [Role(*re.split(r" {2,20}| (?=\()", line)) for line in lines]
 
 
 class Sandbox:

@@ -302,6 +302,8 @@ def test_each_length_to_the_second(command: Run, database: Path, table: str) -> 
         "tallies": "INSERT INTO tallies VALUES ('k', x'00', x'00', ?1)",
         "chats": "INSERT INTO chats SELECT CAST(?1 AS BLOB), state, record, address, NULL, ?1"
         " FROM chats LIMIT 1",
+        "invitations": "INSERT INTO invitations (token_key, guardian, expires_at)"
+        " VALUES (CAST(?1 AS BLOB), 1, ?1)",
         "school_notes": "INSERT INTO school_notes (about, uai, guardian, pupil, at)"
         " VALUES ('not_mine', '', 1, 1, ?1)",
         "guardians": "INSERT INTO guardians (uai, source_key, name_key, digest, sealed, gone_at)"

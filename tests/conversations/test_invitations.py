@@ -64,7 +64,7 @@ async def test_a_link_serves_the_first_chat_alone(meet_core: MeetCore) -> None:
 
 async def test_a_link_grows_old(meet_core: MeetCore) -> None:
     met = await meet_core()
-    met.clock.passes(days=31)
+    met.clock.passes(days=3650)
     await met.does("(invited)")
     met.is_asked(S.PROFILE)
 
