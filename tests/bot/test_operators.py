@@ -303,7 +303,7 @@ def test_each_length_to_the_second(command: Run, database: Path, table: str) -> 
         "chats": "INSERT INTO chats SELECT CAST(?1 AS BLOB), state, record, address, NULL, ?1"
         " FROM chats LIMIT 1",
         "invitations": "INSERT INTO invitations (token_key, guardian, expires_at)"
-        " VALUES (CAST(?1 AS BLOB), 1, ?1)",
+        " SELECT CAST(?1 AS BLOB), min(id), ?1 FROM guardians",
         "school_notes": "INSERT INTO school_notes (about, uai, guardian, pupil, at)"
         " VALUES ('not_mine', '', 1, 1, ?1)",
         "guardians": "INSERT INTO guardians (uai, source_key, name_key, digest, sealed, gone_at)"
