@@ -206,7 +206,7 @@ def _refusal(request: Request, refused: _Refused) -> Response:
 _TEXTS = (
     *("page.title", "page.opening", "page.password", "page.again", "page.show", "page.hide"),
     *("page.submit", "page.sending", "page.retry", "page.close", "page.rules", "page.met"),
-    *("page.not_met", "page.among", "page.still_missing", "page.all_met", "page.no_strength"),
+    *("page.not_met", "page.among", "page.still_missing", "page.all_met"),
     *("page.incomplete", "page.different", "page.private", "page.safe", "page.taken_title"),
     *("page.unproved", "page.stale", "page.unreadable", "page.down", "page.offline"),
     *("page.no_script", "button.language", "refused.password_too_long"),

@@ -70,8 +70,19 @@ async function show(answer, ours) {
       here.replaceWith(part);
     }
     ready(part);
+    if (!here) turnTo(part);
   }
   tell("");
+}
+
+// What is longer than the screen is read from its beginning: the identifier stands there.
+function turnTo(part) {
+  const log = part.closest(".log");
+  if (!log) return;
+  log.scrollTop = 0; // of a column that begins at its end
+  if (part.offsetHeight > log.clientHeight) {
+    log.scrollTop += part.getBoundingClientRect().top - log.getBoundingClientRect().top;
+  }
 }
 
 // The field is a new one. What is being typed stays, unless it was just sent.

@@ -57,8 +57,8 @@
     const score = password.value ? Rules.strength(password.value) : -1;
     const bars = document.querySelectorAll(".meter span");
     bars.forEach((bar, n) => bar.classList.toggle("full", n <= score));
-    const words = at("strength").querySelector(".words");
-    speak(words, score < 0 ? "page.no_strength" : "page.strength." + score);
+    at("strength").classList.toggle("unknown", score < 0);
+    speak(at("strength").querySelector(".words"), "page.strength." + Math.max(score, 0));
     return found;
   }
 
@@ -196,6 +196,7 @@
     speak(at("end-text"), answer.key, answer.text, answer.lang);
     at("end-text").classList.toggle("taken", taken);
     at("retry").hidden = !retry;
+    at("close").hidden = !Bridge.init; // only Telegram closes it from here
     at("end").hidden = false;
     at("end-text").focus();
     if (taken) setTimeout(Bridge.close, FAREWELL);
