@@ -116,7 +116,8 @@ async def test_old_buttons_wait_for_a_free_moment(server: BotApi) -> None:
         sending = asyncio.create_task(channel.send(str(person.chat.id), Reply("Deux", "fr"), "2"))
         assert await server.until(lambda: len(server.calls_of("sendMessage")) == 2)
         pace.told_to_wait("2", 600)  # while the second one leaves
-        await sending
+        async with asyncio.timeout(5):
+            await sending
     assert server.calls_of("editMessageReplyMarkup") == []
 
 
