@@ -70,7 +70,7 @@ const Rules = (function () {
       }
       seen[known] = true;
     }
-    return [24, 34, 44, 56].filter((enough) => bits >= enough).length;
+    return [18, 28, 38, 50].filter((enough) => bits >= enough).length;
   }
 
   return { canonical, check, strength };
