@@ -27,7 +27,7 @@ from tests.helpers.dialogue import PASSWORD
 # The terminal becomes the program's own, as in a login: getpass asks it by name.
 PROGRAM = """
 import os, runpy, signal, sys
-signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where tests run in the background
+signal.signal(signal.SIGINT, signal.default_int_handler)  # else the background ignores it
 os.close(os.open(os.ttyname(0), os.O_RDWR))
 runpy.run_module("bot", run_name="__main__", alter_sys=True)
 """
