@@ -45,7 +45,6 @@ class Reply:
     copy: str = ""  # label of "copy", where the stretch marked "exact" is worth copying
     page: str = ""  # label of "open the page for the password", where there is one
     waits: bool = False  # the answer to a press, and no more than "wait so long"
-    replaces: bool = False  # it takes the place of the message before, where that can be changed
     keeps_buttons: bool = False  # the question before it still stands, with its buttons
 
     def to_dict(self) -> dict[str, Any]:
@@ -75,13 +74,15 @@ class TryLater(Exception):
 class Channel(Protocol):
     """A place where parents are talked to."""
 
-    async def send(self, place: str, reply: Reply, after: str | None = None) -> str | None:
+    async def send(self, place: str, reply: Reply, instead: str | None = None) -> str | None:
         """Show the reply, and return the name of its message where it bears buttons to take away.
 
-        `after` names the message before that still bears some: they are answered now. Where the
-        reply `replaces` it, it is shown in its place. Raises TryLater or Undeliverable; that old
-        buttons cannot be taken away is no reason for either.
+        `instead` names a message in whose place it is shown, where that can be changed; then that
+        name is returned. Raises TryLater or Undeliverable.
         """
+
+    async def answered(self, place: str, message: str) -> None:
+        """Take the buttons away under a question that is answered, if it can be done now."""
 
     async def erase(self, place: str, message: str) -> None:
         """Remove the parent's message. Raises TryLater or Undeliverable."""

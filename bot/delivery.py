@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TypeVar
@@ -181,10 +180,11 @@ class Delivery:
 
     async def _send_reply(self, address: Address, parcel: Parcel, shown: Shown | None) -> None:
         reply = Reply.from_dict(parcel.body)
-        after = shown.name if shown and not reply.keeps_buttons else None
-        reply = replace(reply, replaces=bool(reply.waits and shown and shown.waits))
+        answered = shown.name if shown and not reply.keeps_buttons else None
+        instead = answered if reply.waits and shown and shown.waits else None
+        channel = self._channels[address.channel]
         try:
-            name = await self._channels[address.channel].send(address.place, reply, after)
+            name = await channel.send(address.place, reply, instead)
         except Undeliverable:
             await self._finish(parcel, "failed", "refused")
         except Exception as error:
@@ -205,6 +205,8 @@ class Delivery:
             )
             await self._until_stored(lambda: self._database.run(finish()))
             self._observe(Handled(REPLY, "sent"))
+            if answered and name != answered:
+                await channel.answered(address.place, answered)
 
     async def _send_erase(self, address: Address, parcel: Parcel) -> None:
         try:

@@ -108,14 +108,17 @@ class Terminal:
     transcript: Transcript = field(default_factory=Transcript)
     last: Reply | None = None
 
-    async def send(self, place: str, reply: Reply, after: str | None = None) -> str | None:
+    async def send(self, place: str, reply: Reply, instead: str | None = None) -> str | None:
         """Show the reply."""
-        del place, after
+        del place, instead
         if not (reply.keeps_buttons and self.last):  # then the question before still stands
             self.last = reply
         self.transcript.replied(reply)
         self.screen.reply(reply)
         return None
+
+    async def answered(self, place: str, message: str) -> None:
+        """Nothing: a line that was printed stays."""
 
     async def erase(self, place: str, message: str) -> None:
         """Mask the line: what was shown on the screen cannot be taken back from here."""

@@ -33,7 +33,7 @@ log = Log("telegram")
 
 Markup = InlineKeyboardMarkup | ReplyKeyboardMarkup | ReplyKeyboardRemove
 
-PATIENCE = 5  # seconds for taking old buttons away; meanwhile the reply is not marked as sent
+PATIENCE = 5  # seconds for taking old buttons away; the next reply waits
 AGAIN = 1  # seconds after a fault of Telegram or of the network; then longer
 HALF_WIDTH = 12  # characters of a label that leaves room for another beside it (UX R3)
 WAYS_OUT = ("back", "help")
@@ -52,7 +52,7 @@ class TelegramChannel:
         self._public_url = public_url
         self._pace = pace or Pace()
 
-    async def send(self, place: str, reply: Reply, after: str | None = None) -> str | None:
+    async def send(self, place: str, reply: Reply, instead: str | None = None) -> str | None:
         """Show the reply, in one message wherever possible. Raises TryLater or Undeliverable.
 
         A message carries one keyboard: taking the contact button away needs a message of its own
@@ -61,14 +61,28 @@ class TelegramChannel:
         markup = _markup(reply, self._public_url)
         under = markup if isinstance(markup, InlineKeyboardMarkup) else None
         with self._what_refusals_mean(place):
-            if after and reply.replaces and await self._rewrite(place, after, reply, under):
-                return after
+            if instead and await self._rewrite(place, instead, reply, under):
+                return instead
             if reply.leaves_contact and reply.buttons:
                 await self._write(place, Reply(reply.leaves_contact, reply.lang), _NO_KEYS)
             number = await self._write(place, reply, markup)
-        if after:
-            await self._take_buttons(place, after)
         return str(number) if under else None
+
+    async def answered(self, place: str, message: str) -> None:
+        """Take the buttons away under a question that is answered: once, and if it can be done now.
+
+        A button that stays is answered as an old one.
+        """
+        if not self._pace.is_free:
+            return  # replies go first
+        await self._pace.turn()
+        with suppress(TelegramError):
+            try:
+                await self._bot.edit_message_reply_markup(
+                    int(place), int(message), read_timeout=PATIENCE, write_timeout=PATIENCE
+                )
+            except RetryAfter as error:
+                self._pace.told_to_wait(place, wanted_wait(error))
 
     async def erase(self, place: str, message: str) -> None:
         """Delete the parent's message, on both sides. Raises TryLater or Undeliverable."""
@@ -121,23 +135,6 @@ class TelegramChannel:
         except BadRequest as error:
             return _NOT_MODIFIED in error.message.lower()
         return True
-
-    async def _take_buttons(self, place: str, message: str) -> None:
-        """Take the buttons away under a question that is answered: once, and if it can be done now.
-
-        The reply has been shown, so nothing that happens here may let it be sent again. A button
-        that stays is answered as an old one.
-        """
-        if not self._pace.is_free:
-            return  # replies go first
-        await self._pace.turn()
-        with suppress(TelegramError):
-            try:
-                await self._bot.edit_message_reply_markup(
-                    int(place), int(message), read_timeout=PATIENCE, write_timeout=PATIENCE
-                )
-            except RetryAfter as error:
-                self._pace.told_to_wait(place, wanted_wait(error))
 
     @contextmanager
     def _what_refusals_mean(self, place: str) -> Iterator[None]:

@@ -61,15 +61,18 @@ class Transcript:
     _run: str = field(default_factory=lambda: token_hex(4))
     _labels: dict[tuple[str, int], str] = field(default_factory=dict)
 
-    async def send(self, place: str, reply: Reply, after: str | None = None) -> str | None:
+    async def send(self, place: str, reply: Reply, instead: str | None = None) -> str | None:
         """Show the reply, and its choices under all that was said: none is to be taken away."""
-        del place, after
+        del place, instead
         self.lang = reply.lang
         if not (reply.keeps_buttons and self.last):
             self.last = reply
         self._labels |= {(button.choice, reply.asked): button.label for button in reply.buttons}
         self._show("bot", tuple(pieces(reply.text, reply.marks)), reply.copy)
         return None
+
+    async def answered(self, place: str, message: str) -> None:
+        """Nothing: the choices stand in one place."""
 
     async def erase(self, place: str, message: str) -> None:
         """Mask the person's message."""

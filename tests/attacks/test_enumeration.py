@@ -143,10 +143,13 @@ class Stopwatch:
     def __init__(self) -> None:
         self.heard = asyncio.Event()
 
-    async def send(self, place: str, reply: Reply, after: str | None = None) -> str | None:
+    async def send(self, place: str, reply: Reply, instead: str | None = None) -> str | None:
         """Take a reply."""
         self.heard.set()
         return None
+
+    async def answered(self, place: str, message: str) -> None:
+        """Take it."""
 
     async def erase(self, place: str, message: str) -> None:
         """Take a wish to erase."""

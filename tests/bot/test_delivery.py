@@ -50,9 +50,12 @@ class Outside:
 class Messenger(Outside):
     """A channel."""
 
-    async def send(self, place: str, reply: Reply, after: str | None = None) -> str | None:
+    async def send(self, place: str, reply: Reply, instead: str | None = None) -> str | None:
         await self._takes(place, reply.text)
         return None
+
+    async def answered(self, place: str, message: str) -> None:
+        """Take it."""
 
     async def erase(self, place: str, message: str) -> None:
         await self._takes(place, f"erase {message}")

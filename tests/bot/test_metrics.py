@@ -39,7 +39,7 @@ class Outside(CoreBot):
 
     fault: Exception | None = None
 
-    async def send(self, place: str, reply: Reply, after: str | None = None) -> str | None:
+    async def send(self, place: str, reply: Reply, instead: str | None = None) -> str | None:
         if self.fault:
             raise self.fault
         return await super().send(place, reply)

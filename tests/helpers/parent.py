@@ -160,10 +160,13 @@ class CoreBot:
 
     # the channel
 
-    async def send(self, place: str, reply: Reply, after: str | None = None) -> str | None:
+    async def send(self, place: str, reply: Reply, instead: str | None = None) -> str | None:
         """Take a reply."""
         self.parents[place].receives(reply)
         return None
+
+    async def answered(self, place: str, message: str) -> None:
+        """Nothing: a reply is only its words."""
 
     async def erase(self, place: str, message: str) -> None:
         """Take a wish to erase."""

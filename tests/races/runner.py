@@ -27,9 +27,12 @@ GUESSES = 25  # of each process on one code
 class Nobody:
     """A channel on which nobody reads."""
 
-    async def send(self, place: str, reply: Reply, after: str | None = None) -> str | None:
+    async def send(self, place: str, reply: Reply, instead: str | None = None) -> str | None:
         """Take a reply."""
         return None
+
+    async def answered(self, place: str, message: str) -> None:
+        """Take it."""
 
     async def erase(self, place: str, message: str) -> None:
         """Take a wish to erase."""

@@ -344,7 +344,7 @@ async def test_an_edit_that_was_made_already_counts(
     """The answer was lost, and the reply is sent again: "not modified" is a success."""
     place = str(person.chat.id)
     first = await channel.send(place, with_buttons("Attendez 9 s.", 1))
-    second = with_buttons("Attendez 8 s.", 2, replaces=True)
+    second = with_buttons("Attendez 8 s.", 2)
     assert [await channel.send(place, second, first) for _ in range(2)] == [first, first]
     assert [message.text for message in person.screen if message.from_bot] == ["Attendez 8 s."]
     [refused] = server.refused

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.channel import Reply, TryLater
+from bot.channel import Button, Reply, TryLater
 from bot.delivery import LONGEST_WAIT, Delivery
 from bot.telegram.client import open_bot
 from bot.telegram.incoming import CHANNEL
@@ -111,13 +111,14 @@ async def test_old_buttons_wait_for_a_free_moment(server: BotApi) -> None:
     pace = Pace()
     async with open_bot(TOKEN, server.url) as bot:
         channel = TelegramChannel(bot, pace=pace)
-        pace.told_to_wait("1", 600)
-        await channel.send(str(person.chat.id), Reply("Un", "fr"))
-        sending = asyncio.create_task(channel.send(str(person.chat.id), Reply("Deux", "fr"), "2"))
-        assert await server.until(lambda: len(server.calls_of("sendMessage")) == 2)
-        pace.told_to_wait("2", 600)  # while the second one leaves
+        place = str(person.chat.id)
+        question = Reply("Un", "fr", buttons=(Button("Oui", "yes"),))
+        message = await channel.send(place, question)
+        assert message
+        for chat in ("1", "2"):
+            pace.told_to_wait(chat, 600)
         async with asyncio.timeout(5):
-            await sending
+            await channel.answered(place, message)
     assert server.calls_of("editMessageReplyMarkup") == []
 
 
