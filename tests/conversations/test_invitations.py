@@ -40,6 +40,16 @@ async def test_who_it_is_not_begins_as_everybody_does(parent: Dialogue[Parent]) 
     parent.is_asked(S.CHECK, first="An", last="Nguyen")
 
 
+async def test_the_name_of_somebody_else_is_forgotten(meet_core: MeetCore) -> None:
+    met = await meet_core()
+    await met.follows("(invited)", "[no]")
+    doors = met.parent.service.doors
+    key = doors.conversations.key(met.parent.address)
+    chat = await doors.database.run(doors.conversations.load(key))
+    assert chat is not None
+    assert (chat.last, chat.first) == ("", "")
+
+
 async def test_a_link_that_is_none_looks_like_no_link(parent: Dialogue[Parent]) -> None:
     await parent.parent.comes_by_link("x" * 22)
     parent.hears("welcome")
@@ -93,6 +103,7 @@ async def test_a_parent_of_another_language_is_spoken_to_all_the_same(
     met = await meet_core(lang=None)
     await met.does("(invited)")
     met.is_asked(S.INVITED)
+    Dialogue(met.parent, "en").does_not_hear("invited.ask")  # its button is there
     await met.does("[language]")
     Dialogue(met.parent, "en").is_asked(S.INVITED)
 

@@ -41,6 +41,15 @@ async def test_the_parent_is_led_to_the_page(parent: Dialogue[CoreParent], lang:
     parent.does_not_hear("password.help")
 
 
+async def test_a_question_over_the_question_does_not_lead_there(
+    parent: Dialogue[CoreParent],
+) -> None:
+    await parent.says("/annuler")
+    assert parent.parent.last.page == ""
+    await parent.does("[continue]")
+    assert parent.parent.last.page
+
+
 async def test_the_chat_goes_on_after_the_page(parent: Dialogue[CoreParent], lang: str) -> None:
     opened = await parent.parent.opens_page()
     assert (opened.outcome, opened.identifier, opened.minimum) == (Page.OPEN, "m.dupont", 8)
