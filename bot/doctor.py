@@ -11,6 +11,7 @@ import click
 import locales
 from bot.app import open_storage, sms_sender
 from bot.settings import BadSetting, Settings
+from bot.web.certificate import read_tls
 from storage.audit import check
 from storage.backups import backups_of
 from storage.conversations import chat_place
@@ -102,7 +103,6 @@ def _webhook(settings: Settings, info: "WebhookInfo", lang: str) -> Iterator[Fin
     if settings.webhook_url is None:
         return
     from bot.telegram.webhook import is_recent  # noqa: PLC0415 - as above
-    from bot.web.certificate import read_tls  # noqa: PLC0415
 
     try:
         read_tls(settings)

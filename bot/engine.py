@@ -134,6 +134,7 @@ class Engine:
         """
         self._doors = doors
         self._policy = policy
+        self._policy_with_page = replace(policy, password_page=True)
         self._renderer = renderer
         self._clock = clock
         self._sent = sent
@@ -245,7 +246,7 @@ class Engine:
         return turn
 
     def _policy_of(self, address: Address) -> Policy:
-        return replace(self._policy, password_page=address.channel in self._paged)
+        return self._policy_with_page if address.channel in self._paged else self._policy
 
     def _lets_page_in(self, turn: _Turn) -> Work[bool]:
         """Whether the page may come in once more: a guesser, or a script, has to wait."""

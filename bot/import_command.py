@@ -1,9 +1,7 @@
 """`sesame import`: the schools' files into the register, and what cannot be activated and why."""
 
 import asyncio
-import csv
 import json
-import os
 import sys
 import time
 from collections.abc import Callable
@@ -20,6 +18,7 @@ from bot.app import open_storage
 from bot.clock import utc_now
 from bot.operators import operator
 from bot.settings import Settings
+from bot.spreadsheet import harmless, write_list
 from storage.database import Database, Work
 from storage.importing.load import load
 from storage.importing.records import RefusedFile
@@ -30,7 +29,6 @@ from storage.vault import Vault
 Say = Callable[..., str]
 """say(key, **facts): the text of a key in the language of whoever started the command."""
 
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 _ROWS_A_LINE = 100_000
 
 
@@ -196,14 +194,12 @@ def _print_report(report: Report, say: Say, out: TextIO) -> None:
 def _write_details(path: Path, vault: Vault, say: Say) -> Work[None]:
     """Write who is meant and what to mend, page by page, for a spreadsheet of a French office."""
     try:
-        # The list holds names: it is for its owner's eyes, like the database.
-        opened = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(opened, "w", encoding="utf-8-sig", newline="") as file:
-            writer = csv.writer(file, delimiter=";")
-            writer.writerow(say("details.columns").split("|"))
+        with write_list(path) as write:
+            write(say("details.columns").split("|"))
             place = 0
             while page := (yield from problems(vault, place)):
-                writer.writerows(_detail(problem, say) for _, problem in page)
+                for _, problem in page:
+                    write(_detail(problem, say))
                 place = page[-1][0]
     except OSError as error:
         raise RefusedFile("import.details_failed", file=str(path)) from error
@@ -220,8 +216,3 @@ def _detail(problem: Problem, say: Say) -> list[str]:
         say(f"mend.{problem.reason}"),
     ]
     return [harmless(cell) for cell in cells]
-
-
-def harmless(cell: str) -> str:
-    """Return a cell that no spreadsheet takes for a formula (RELIABILITY T20)."""
-    return f"'{cell}" if cell.startswith(_FORMULA_STARTS) else cell

@@ -1,21 +1,17 @@
 """`sesame invite`: personal links for the guardians who have no account yet, as a list to print."""
 
-import csv
-import os
-from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from pathlib import Path
 
 import click
-from telegram import Bot
 from telegram.helpers import create_deep_linked_url
 
 import locales
 from bot.app import open_storage
 from bot.clock import utc_now
-from bot.import_command import harmless
 from bot.operators import operator
 from bot.settings import BadSetting, Settings
+from bot.spreadsheet import harmless, write_list
 from bot.telegram.client import open_bot
 from storage.audit import Action, note
 from storage.invitations import Invitation, Invitations
@@ -30,19 +26,15 @@ async def invite(settings: Settings, file: Path, uai: str, days: int, lang: str)
     if settings.telegram_token is None:
         raise BadSetting("SESAME_TELEGRAM_TOKEN is not set: a link needs the bot's name.")
     token = settings.telegram_token.get_secret_value().strip()
-    asking: AbstractAsyncContextManager[Bot] = open_bot(token, settings.telegram_api_url)
-    async with asking as bot:
+    async with open_bot(token, settings.telegram_api_url) as bot:
         name = bot.username
     made = await _invited(settings, uai, days)
     try:
-        # Names, and a link for each: for its owner's eyes, like the database.
-        opened = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(opened, "w", encoding="utf-8-sig", newline="") as written:
-            writer = csv.writer(written, delimiter=";")
-            writer.writerow(locales.say("invite.columns", lang).split("|"))
+        with write_list(file) as write:
+            write(locales.say("invite.columns", lang).split("|"))
             for one in made:
                 link = create_deep_linked_url(name, one.token)
-                writer.writerow([*map(harmless, (one.school, one.last, one.first)), link])
+                write([*map(harmless, (one.school, one.last, one.first)), link])
     except OSError as error:
         raise BadSetting(f"{file} cannot be written: {error.strerror}.") from error
     click.echo(locales.say("invite.done", lang, {"n": len(made), "file": str(file)}))

@@ -6,6 +6,7 @@ from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from platformdirs import user_data_path
@@ -453,7 +454,7 @@ class Settings(BaseSettings):
     @property
     def webhook_path(self) -> str | None:
         """Where the webhook is on our own server; None for long polling."""
-        return _WEBHOOK.fullmatch(self.webhook_url)["path"] if self.webhook_url else None  # type: ignore[index]
+        return urlsplit(self.webhook_url).path if self.webhook_url else None
 
     @property
     def database_path(self) -> Path:

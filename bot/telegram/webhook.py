@@ -24,6 +24,7 @@ from bot.logs import Event, Log
 from bot.telegram.client import until_it_works
 from bot.telegram.incoming import ALLOWED_UPDATES
 from bot.telegram.updates import Updates, numbered
+from bot.web.server import read_body
 
 log = Log("telegram")
 
@@ -115,7 +116,7 @@ class Webhook:
             return _refusal(400)
         try:
             async with asyncio.timeout(READING):
-                body = await _read(request)
+                body = await read_body(request, LARGEST)
         except TimeoutError:
             return _refusal(408)
         except ClientDisconnect:
@@ -143,16 +144,6 @@ class Webhook:
 def is_recent(error: datetime | None) -> bool:
     """Whether Telegram's last failure to reach us is of now: it tries again every two minutes."""
     return error is not None and (datetime.now(error.tzinfo) - error).total_seconds() < 600
-
-
-async def _read(request: Request) -> bytes | None:
-    """The body; None where it is too long, whatever its header says."""
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > LARGEST:
-            return None
-    return bytes(body)
 
 
 def _update(body: bytes) -> tuple[int, Any] | None:

@@ -27,7 +27,7 @@ from bot.channel import said
 from bot.clock import utc_now
 from bot.sandbox import Sandbox, roles, school_of
 from bot.settings import BadSetting, Settings, read_duration
-from bot.web.server import answering, application
+from bot.web.server import answering, application, read_body
 from bot.web.transcript import Transcript
 from flows.inputs import Input, Pressed, SharedContact
 from flows.questions.phone import pretty, read_phone
@@ -304,11 +304,9 @@ async def _file(name: str, kind: str, _request: Request) -> Response:
 
 async def _fields(request: Request) -> Fields | None:
     """What the form holds; None where it is longer than any of ours."""
-    body = b""
-    async for part in request.stream():
-        body += part
-        if len(body) > LONGEST_FORM:
-            return None
+    body = await read_body(request, LONGEST_FORM)
+    if body is None:
+        return None
     with suppress(ValueError):
         text = body.decode("ascii", "replace")
         return dict(parse_qsl(text, keep_blank_values=True, max_num_fields=10))

@@ -26,18 +26,20 @@ from bot.engine import PageAnswer, Update
 from bot.logs import Event, Log
 from bot.telegram.incoming import CHANNEL
 from bot.telegram.init_data import BadInitData, Cause, Opener, read_init_data
+from bot.web.server import read_body
 from flows.inputs import FromPage, PageFilled, PageOpened
 from flows.outputs import Page
 from flows.questions.password import SPECIALS, Rule
+from flows.table import QUESTIONS, S
 from flows.text import clean_password
+from flows.turn import STEPS
 from storage.conversations import Address
 from storage.database import StorageError
 
 log = Log("page")
 
 LONGEST = 4096  # bytes of what the page sends: a long name in initData, two long passwords
-STEPS = 6  # as the parent counts (UX R6); the password is the fourth
-STEP = 4
+STEP = QUESTIONS[S.PASSWORD].step
 
 # UX 4.2, P8. Telegram Web shows the page in a frame; nobody else may.
 HEADERS = {
@@ -140,12 +142,10 @@ async def _read(request: Request, names: tuple[str, ...]) -> dict[str, str]:
     """The texts of these names, no more and no less."""
     if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
         raise _Refused(415, "unreadable")
-    body = b""
     try:
-        async for part in request.stream():
-            body += part
-            if len(body) > LONGEST:
-                raise _Refused(413, "unreadable")
+        body = await read_body(request, LONGEST)
+        if body is None:
+            raise _Refused(413, "unreadable")
         sent: Any = json.loads(body)
     except (ValueError, RecursionError, ClientDisconnect):
         raise _Refused(400, "unreadable") from None

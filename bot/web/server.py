@@ -25,6 +25,19 @@ def application(routes: Sequence[BaseRoute]) -> Starlette:
     return app
 
 
+async def read_body(request: Request, longest: int) -> bytes | None:
+    """The body; None where it is longer than so many bytes, whatever its header says.
+
+    Raises ClientDisconnect.
+    """
+    body = bytearray()
+    async for part in request.stream():
+        body += part
+        if len(body) > longest:
+            return None
+    return bytes(body)
+
+
 def _failed(_request: Request, error: Exception) -> Response:
     log(Event.PAGE_FAILED, kind=type(error).__name__, place=place_of(error))
     return Response(status_code=500)

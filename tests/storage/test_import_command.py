@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from bot.import_command import harmless, import_files
+from bot.import_command import import_files
+from bot.spreadsheet import harmless
 from flows.secret import Secret
 from storage.database import open_database
 from storage.importing.report import REASONS, WARNINGS
