@@ -1,7 +1,6 @@
 """`sesame serve`: the Telegram bot, until it is told to stop."""
 
 import asyncio
-import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from bot.operators import purge_backups
 from bot.seen import nobody
 from bot.settings import BadSetting, Settings
 from bot.sms import SmsSender
+from bot.stopping import when_told_to_stop
 from bot.telegram.client import open_bot
 from bot.telegram.incoming import CHANNEL
 from bot.telegram.outgoing import TelegramChannel
@@ -58,11 +58,8 @@ async def serve(settings: Settings) -> None:
     sms = sms_sender(settings.sms, _show_sms)
     token = settings.telegram_token.get_secret_value().strip()
     running = asyncio.create_task(_run(settings, token, sms))
-    loop = asyncio.get_running_loop()
-    loop.set_exception_handler(_background)
-    for stop in (signal.SIGTERM, signal.SIGINT):
-        with suppress(NotImplementedError):  # Windows: Ctrl-C cancels us instead
-            loop.add_signal_handler(stop, running.cancel)
+    asyncio.get_running_loop().set_exception_handler(_background)
+    when_told_to_stop(running.cancel)
     try:
         await asyncio.wait({running})
     finally:

@@ -7,7 +7,6 @@ and no other, and hears only forms of its own.
 
 import asyncio
 import secrets
-import signal
 import socket
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -27,6 +26,7 @@ from bot.channel import said
 from bot.clock import utc_now
 from bot.sandbox import Sandbox, roles, school_of
 from bot.settings import BadSetting, Settings, read_duration
+from bot.stopping import when_told_to_stop
 from bot.web.server import answering, application, read_body
 from bot.web.transcript import Transcript
 from flows.inputs import Input, Pressed, SharedContact
@@ -98,10 +98,7 @@ def _bound(port: int | None) -> socket.socket:
 
 async def _told_to_stop() -> None:
     told = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for stop in (signal.SIGTERM, signal.SIGINT):
-        with suppress(NotImplementedError):  # Windows: Ctrl-C cancels us instead
-            loop.add_signal_handler(stop, told.set)
+    when_told_to_stop(told.set)
     await told.wait()
 
 
