@@ -151,7 +151,8 @@ class Outbox:
     def waiting(self) -> Work[list[tuple[bytes, str]]]:
         """Which conversations have something to send, and of which kind."""
         rows = yield from every(
-            "SELECT DISTINCT chat, kind FROM outbox WHERE status = 'waiting' ORDER BY id"
+            "SELECT chat, kind FROM outbox WHERE status = 'waiting'"
+            " GROUP BY chat, kind ORDER BY min(id)"
         )
         return [(chat, kind) for chat, kind in rows]
 
