@@ -1,9 +1,9 @@
 """Accounts that are being opened in an outside service, until it has acknowledged them.
 
-An opening takes its guardian in the transaction of the parent's last press, together with the parcel
-that goes to the service; the account comes to be in the transaction of the reply that says so (I1).
-What has come to its end without an account may be there all the same, when an answer was lost: then
-it is taken up under the same key, or removed after a day.
+An opening takes its guardian in the transaction of the parent's last press, together with the
+parcel that goes to the service; the account comes to be in the transaction of the reply that says
+so (I1). What has come to its end without an account may be there all the same, when an answer was
+lost: then it is taken up under the same key, or removed after a day.
 """
 
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from typing import Literal
 from flows.inputs import AccountElsewhere, AccountExists, PasswordGone
 from flows.outputs import OpenAccount
 from flows.policy import DAY
-from storage.accounts import Accounts, account_place, reserved_place, stem
+from storage.accounts import Accounts, account_place, lock_guardians, reserved_place, stem
 from storage.audit import PARENT, Action, note
 from storage.database import Work, every, one, run, stamp
 from storage.directories import There
@@ -56,6 +56,7 @@ class Openings:
         self, wanted: OpenAccount, chat: bytes, now: datetime
     ) -> Work[AccountExists | AccountElsewhere | PasswordGone | bytes]:
         """Ask for the account: its key, under which the parcel lies; or what stands against it."""
+        yield from lock_guardians(wanted.guardians)
         existing = yield from self._accounts.identifier_of(wanted.guardians)
         if existing is not None:
             return AccountExists(existing)
@@ -97,7 +98,9 @@ class Openings:
 
         Of the name as well, since schools' software gives the number of one who left to another.
         """
-        row = yield from one("SELECT uai, source_key, name_key FROM guardians WHERE id = ?", guardian)
+        row = yield from one(
+            "SELECT uai, source_key, name_key FROM guardians WHERE id = ?", guardian
+        )
         assert row is not None  # noqa: S101 - guardians under way are marked as gone, never removed
         uai, source_key, name_key = row
         return self._vault.key("account", uai, source_key.hex(), name_key.hex())
@@ -121,7 +124,10 @@ class Openings:
         if row is None:
             return None
         known = self._vault.open(row[1], opening_place(key))
-        known["guardians"], known["confirmed"] = tuple(known["guardians"]), tuple(known["confirmed"])
+        known["guardians"], known["confirmed"] = (
+            tuple(known["guardians"]),
+            tuple(known["confirmed"]),
+        )
         return Opening(key, row[0], **known)
 
     def rename(self, opening: Opening) -> Work[None]:
@@ -142,6 +148,7 @@ class Openings:
         self, opening: Opening, there: There, told: bytes, parcel: Parcel, now: datetime
     ) -> Work[bool]:
         """The service has it: from now on it exists. False where it is not wanted any more."""
+        yield from lock_guardians(opening.guardians)
         yield from self._outbox.finish(parcel, "sent")
         yield from self.passwords.forget(opening.chat)
         gone = yield from run(
@@ -180,9 +187,7 @@ class Openings:
         """It has come to its end without an account; True, so that the parent is told."""
         yield from self._outbox.finish(parcel, "failed")
         yield from self.passwords.forget(opening.chat)
-        yield from run(
-            "UPDATE openings SET under_way = 0 WHERE account_key = ?", opening.key
-        )
+        yield from run("UPDATE openings SET under_way = 0 WHERE account_key = ?", opening.key)
         return True
 
 

@@ -52,9 +52,7 @@ class Passwords:
 
     def forget_old(self, now: datetime) -> Work[int]:
         """Erase those whose time is over; how many."""
-        rows = yield from run(
-            "DELETE FROM passwords WHERE expires_at <= ? RETURNING 1", stamp(now)
-        )
+        rows = yield from run("DELETE FROM passwords WHERE expires_at <= ? RETURNING 1", stamp(now))
         return len(rows)
 
 

@@ -10,7 +10,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TypeVar
 
-from bot.carriers.ledger import Ledger
+from bot.carriers.ledger import Ledger, Together
 from bot.logs import Event, Log, place_of
 from flows.inputs import (
     AccountLate,
@@ -23,7 +23,7 @@ from flows.inputs import (
 from flows.secret import Secret
 from storage import told
 from storage.conversations import Address
-from storage.database import StorageError, Work
+from storage.database import StorageError
 from storage.directories import (
     Directory,
     DirectoryDown,
@@ -68,9 +68,7 @@ class AccountDoor:
                 await self._change(parcel)
             case _:
                 there = parcel.body["there"]
-                await self._surely(
-                    parcel, lambda: self._directory.remove(there, parcel.chat.hex())
-                )
+                await self._surely(parcel, lambda: self._directory.remove(there, parcel.chat.hex()))
 
     async def lost(self, parcel: Parcel) -> None:
         """It is looked up before it is asked for again."""
@@ -135,9 +133,7 @@ class AccountDoor:
             with suppress(asyncio.CancelledError, Exception):
                 await asking
 
-    async def _refused(
-        self, opening: Opening, parcel: Parcel, refused: DirectoryRefused
-    ) -> None:
+    async def _refused(self, opening: Opening, parcel: Parcel, refused: DirectoryRefused) -> None:
         match refused.kind:
             case "taken":
                 await self._ledger.note(self._openings.rename, opening)
@@ -160,7 +156,7 @@ class AccountDoor:
         self,
         opening: Opening,
         happened: FromWorld,
-        together: Callable[[], Work[bool]] | None = None,
+        together: Together | None = None,
     ) -> None:
         """Tell the parent; `together` is noted in the same transaction."""
         ledger = self._ledger

@@ -128,6 +128,38 @@ def running(folder: Path) -> Iterator[Slapd]:
         server.kill()
 
 
+async def entries(slapd: Slapd) -> list[dict[str, list[str]]]:
+    """What it holds of parents, as it holds it."""
+    import bonsai  # noqa: PLC0415 - an extra
+
+    client = bonsai.LDAPClient(f"ldap://127.0.0.1:{slapd.server.port}")
+    client.set_credentials("SIMPLE", SERVICE, PASSWORD)
+    names = ["*", "pwdAccountLockedTime"]
+    client.set_raw_attributes(["mobile", "employeeNumber", "pwdAccountLockedTime"])
+    async with client.connect(is_async=True) as connection:
+        found = await connection.search(PARENTS, 1, "(uid=*)", names)
+    return [
+        {
+            name: [one.decode() if isinstance(one, bytes) else str(one) for one in values]
+            for name, values in entry.items(exclude_dn=True)
+        }
+        for entry in found
+    ]
+
+
+async def binds(slapd: Slapd, identifier: str, password: str) -> bool:
+    """Whether somebody signs in by a bind."""
+    import bonsai  # noqa: PLC0415 - an extra
+
+    client = bonsai.LDAPClient(f"ldap://127.0.0.1:{slapd.server.port}")
+    client.set_credentials("SIMPLE", f"uid={identifier},{PARENTS}", password)
+    try:
+        (await client.connect(is_async=True)).close()
+    except bonsai.AuthenticationError:
+        return False
+    return True
+
+
 def _certificate(folder: Path) -> None:
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
