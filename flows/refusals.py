@@ -95,14 +95,15 @@ class Reason(StrEnum):
     NO_CHILD = "no_child", "no pupil who could be confirmed (none placed, gone, or without a birthdate)", "the school completes the pupil in its software"
     ALREADY_ACTIVE = "already_active", "this guardian has an account", "use its identifier"
     PROOF_EXPIRED = "proof_expired", "too long between the code and the password", "ask for another code"
-    PASSWORD_GONE = "password_gone", "the account service did not answer while the password could be kept (30 minutes): it is erased", "choose a password again; see that the account service answers"
-    ACCOUNT_ELSEWHERE = "account_elsewhere", "another conversation of the same person is opening the account at this moment", "look there, or press Activate again"
-    PASSWORD_NOT_TAKEN = "password_not_taken", "the account service wants another password than our rules do", "choose a longer one; set the same rules on both sides"
-    ACCOUNT_NOT_OPENED = "account_not_opened", "the account service refuses, or was silent for a day", "`sesame doctor` says why; the parent presses Activate again"
     PASSWORDS_DIFFER = "passwords_differ", "the second entry is not the first", "choose the password again"
     BIRTHDATE_WRONG = "birthdate_wrong", "not the birthdate that the school has", "type it again; the school corrects it in its software"
     CHILD_ASIDE = "child_aside", "too many wrong birthdates: this child waits for the school", "the school checks the birthdate"
     NO_CHILD_CONFIRMED = "no_child_confirmed", "not enough children were confirmed: no account", "the school checks children and birthdates"
+    # Accounts in an outside service
+    PASSWORD_GONE = "password_gone", "the account service did not answer while the password could be kept (30 minutes): it is erased", "choose a password again; see that the account service answers"
+    ACCOUNT_ELSEWHERE = "account_elsewhere", "another conversation of the same person is opening the account at this moment", "look there, or press Activate again"
+    PASSWORD_NOT_TAKEN = "password_not_taken", "the account service wants another password than our rules do", "choose a longer one; set the same rules on both sides"
+    ACCOUNT_NOT_OPENED = "account_not_opened", "the account service refuses, or was silent for a day", "`sesame doctor` says why; the parent presses Activate again"
     # fmt: on
 
 

@@ -78,7 +78,7 @@ class Openings:
             "DELETE FROM openings WHERE account_key = ? OR guardian = ?", key, wanted.guardians[0]
         )
         yield from run(
-            "INSERT INTO openings (account_key, guardian, chat, wanted, under_way, begun_at)"
+            "INSERT INTO openings (account_key, guardian, chat, sealed, under_way, begun_at)"
             " VALUES (?, ?, ?, ?, 1, ?)",
             key,
             wanted.guardians[0],
@@ -119,7 +119,7 @@ class Openings:
     def read(self, key: bytes) -> Work[Opening | None]:
         """The opening that is under way under this key."""
         row = yield from one(
-            "SELECT chat, wanted FROM openings WHERE account_key = ? AND under_way = 1", key
+            "SELECT chat, sealed FROM openings WHERE account_key = ? AND under_way = 1", key
         )
         if row is None:
             return None
@@ -139,7 +139,7 @@ class Openings:
             opening.guardians[0],
         )
         yield from run(
-            "UPDATE openings SET wanted = ? WHERE account_key = ?",
+            "UPDATE openings SET sealed = ? WHERE account_key = ?",
             self._sealed(opening.key, opening, identifier),
             opening.key,
         )

@@ -37,8 +37,8 @@ SEALED = (
     Sealed("guardians", "reserved", "id", reserved_place),
     Sealed("pupils", "sealed", "uai, source_key", pupil_place),
     Sealed("accounts", "sealed", "identifier_key", account_place),
-    Sealed("openings", "wanted", "account_key", opening_place),
-    Sealed("passwords", "sealed", "chat", password_place),
+    Sealed("openings", "sealed", "account_key", opening_place, "account_key", b""),
+    Sealed("passwords", "sealed", "chat", password_place, "chat", b""),
 )
 """All of them: a test compares them with the schema."""
 

@@ -6,13 +6,13 @@ ALTER TABLE accounts ADD COLUMN told BLOB;
 CREATE UNIQUE INDEX accounts_by_key ON accounts (account_key) WHERE account_key IS NOT NULL;
 
 -- Accounts that the service has not acknowledged yet: the guardian is taken from now on (invariant
--- I2). `wanted` is sealed: for whom, with which children, under which identifier. `under_way` is 0
+-- I2). `sealed`: for whom, with which children, under which identifier. `under_way` is 0
 -- once it has come to its end without an account; something may be there all the same.
 CREATE TABLE openings (
     account_key BLOB PRIMARY KEY,
     guardian INTEGER NOT NULL UNIQUE REFERENCES guardians (id) ON DELETE CASCADE,
     chat BLOB NOT NULL,
-    wanted BLOB NOT NULL,
+    sealed BLOB NOT NULL,
     under_way INTEGER NOT NULL,
     begun_at INTEGER NOT NULL
 );

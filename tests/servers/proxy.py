@@ -27,6 +27,7 @@ class Proxy:
     target: int = 0
     accidents: list[tuple[bytes, str]] = field(default_factory=list)
     met: list[str] = field(default_factory=list)
+    _open: set[asyncio.Task[None] | None] = field(default_factory=set)
 
     def will(self, accident: str, when: bytes = b"", times: int = 1) -> None:
         """The next requests that begin with `when` have this accident."""
@@ -38,11 +39,25 @@ class Proxy:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Take one connection."""
+        self._open.add(asyncio.current_task())
+        try:
+            await self._passes(reader, writer)
+        finally:
+            writer.close()
+            self._open.discard(asyncio.current_task())
+
+    async def ends(self) -> None:
+        """Close all connections."""
+        left = [task for task in self._open if task is not None]
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+
+    async def _passes(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError):
             try:
                 onward = await asyncio.open_connection("127.0.0.1", self.target)
             except OSError:
-                writer.close()
                 return
             back = asyncio.ensure_future(_pump(onward[0], writer))
             try:
@@ -75,7 +90,6 @@ class Proxy:
             finally:
                 back.cancel()
                 onward[1].close()
-                writer.close()
 
     def _accident(self, request: bytes) -> str | None:
         begins = LDAP_ADD if _is_ldap_add(request) else request
@@ -148,3 +162,4 @@ async def between(target: int, port: int) -> AsyncIterator[Proxy]:
         yield proxy
     finally:
         server.close()
+        await proxy.ends()
