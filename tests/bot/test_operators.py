@@ -270,7 +270,7 @@ def test_what_was_kept_long_enough_goes(command: Run, database: Path) -> None:
     done(talks(database, *CODE_OF_MARIE, at=long_ago, place="silent"))
     guardians = left(database)["guardians"]
     gone = json.loads(ok(command("purge", "--json")))
-    assert set(gone) == {*RULES, "backups"}
+    assert set(gone) == {*RULES, "backups", "passwords", "openings"}
     after = left(database)
     assert (after["chats"], after["codes"]) == (0, 0)
     assert done(rows(database, "SELECT count(*) FROM tallies")) == [(0,)]
@@ -285,6 +285,33 @@ def test_what_is_young_stays(command: Run, database: Path) -> None:
     assert not any(json.loads(ok(command("purge", "--json"))).values())
     assert left(database) == before
     assert "updates" in ok(command("purge"))
+
+
+def test_passwords_and_openings_have_lengths_of_their_own(command: Run, database: Path) -> None:
+    """Of storage/passwords.py and storage/openings.py: no setting makes them longer."""
+    done(talks(database, "(comes)"))
+    now = int(datetime.now(UTC).timestamp())
+    fill = (
+        ("passwords", "INSERT INTO passwords VALUES (CAST(?1 AS BLOB), x'00', ?1)", 0),
+        (
+            "openings",
+            "INSERT INTO openings SELECT CAST(?1 AS BLOB), (SELECT id FROM guardians WHERE id"
+            " NOT IN (SELECT guardian FROM openings) LIMIT 1), x'00', x'00', 0, ?1",
+            24 * 3600,
+        ),
+    )
+
+    async def put(statement: str, moment: int) -> None:
+        async with open_storage(test_settings(database)) as (opened, _):
+            await opened.run(run(statement, moment))
+
+    for table, statement, kept in fill:
+        done(put(statement, now - kept + 60))
+        assert json.loads(ok(command("purge", "--json")))[table] == 0
+        done(put(statement, now - kept - 60))
+        assert json.loads(ok(command("purge", "--json")))[table] == 1
+    asked = done(rows(database, "SELECT count(*) FROM outbox WHERE kind = 'account'"))
+    assert asked == [(1,)], "what may be there is removed there"
 
 
 @pytest.mark.parametrize("table", RULES)
