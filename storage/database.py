@@ -48,6 +48,9 @@ class Sql:
 
 Work = Generator[Sql, list[Row], T]
 
+SKIP_LOCKED = " FOR UPDATE SKIP LOCKED"
+"""Ends a query for rows of which another transaction may have some: SQLite has but one of them."""
+
 
 def every(text: str, *parameters: object) -> Work[list[Row]]:
     """All rows of a query."""
@@ -83,8 +86,12 @@ def moment(stamped: int) -> datetime:
 class Database:
     """A SQLite file (or ":memory:"), opened by `open_database`."""
 
+    shared = False
+    """Whether several processes may serve it."""
+
     def __init__(self, connection: aiosqlite.Connection) -> None:
         self._connection = connection
+        self._held = set[tuple[object, ...]]()
         self.failures = 0  # how often work was not done for the database's fault
 
     async def run(self, work: Work[T]) -> T:
@@ -94,6 +101,19 @@ class Database:
     async def prepare(self, work: Work[T]) -> T:
         """Do work that reads, or fills TEMP tables: however long it takes, no writer waits."""
         return await self._in_thread(lambda connection: _transaction(connection, work, "BEGIN"))
+
+    async def hold(self, *name: object) -> bool:
+        """Hold a name as long as this process lives; False where another one has it."""
+        self._held.add(name)  # one process serves a file (storage/holding.py)
+        return True
+
+    def holds(self, *name: object) -> bool:
+        """Whether we hold the name, and have not lost it with a connection."""
+        return name in self._held
+
+    async def is_held(self, *name: object) -> bool:
+        """Whether a process that lives holds the name."""
+        return name in self._held
 
     async def forget_deleted(self) -> None:
         """Empty the journal: what was deleted is then in no file any more (RELIABILITY 0.1).
@@ -155,7 +175,8 @@ def _drive(connection: sqlite3.Connection, work: Work[T]) -> T:
         statement = next(work)
         while True:
             if statement.many is None:
-                rows = connection.execute(statement.text, statement.parameters).fetchall()
+                text = statement.text.removesuffix(SKIP_LOCKED)
+                rows = connection.execute(text, statement.parameters).fetchall()
             else:
                 connection.executemany(statement.text, statement.many)
                 rows = []
