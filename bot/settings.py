@@ -3,6 +3,7 @@
 import re
 from dataclasses import fields
 from datetime import timedelta
+from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -108,7 +109,7 @@ Tries = Annotated[int, Field(ge=1, le=20)]
 _WEBHOOK = re.compile(
     r"https://[A-Za-z0-9.-]{1,100}(?::(?:443|80|88|8443))?(?P<path>(?:/[A-Za-z0-9._~-]{1,64}){1,8})"
 )
-_TAKEN = ("health", "ready", "metrics", "password")  # pages of ours, and what is below them
+_TAKEN = ("health", "ready", "metrics", "password", "sms")  # pages of ours, and what is below them
 _WINDOWS = (
     *("codes_per_number", "codes_per_guardian", "codes_per_chat", "codes_per_prefix"),
     *("page_tries", "codes_in_all", "identities_per_chat", "name_tries", "birthdates_per_child"),
@@ -156,10 +157,17 @@ class Settings(BaseSettings):
         description="the secret before, from the moment that `SESAME_SECRET` is changed until "
         "`sesame rotate-key` has come to its end",
     )
-    sms: str | None = Field(
+    sms: SecretStr | None = Field(
         None,
-        description="where codes are sent: `console:` or `file:PATH` (a JSON object a line); "
-        "`chat` uses `console:`, `serve` insists on a choice",
+        description="where codes are sent: `console:`, `file:PATH` (a JSON object a line), "
+        "`kannel://…`, `smpp://…`, `gammu:FILE` and others (docs/sms.md); several, separated by "
+        "blanks, take over from one another; `chat` uses `console:`, `serve` insists on a choice",
+    )
+    sms_profiles: Path | None = Field(
+        None, description="TOML file with SMS providers of your own (docs/sms.md)"
+    )
+    sms_price: Decimal | None = Field(
+        None, ge=0, description="what one SMS costs, for the sum in `sesame status`"
     )
     listen: str | None = Field(
         None,

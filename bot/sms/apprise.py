@@ -2,6 +2,7 @@
 
 import logging
 import re
+from typing import Any
 from urllib.parse import quote
 
 from bot.settings import BadSetting
@@ -32,7 +33,7 @@ class AppriseSms(Simple):
         if not self._service("+33612345678"):
             raise BadSetting("SESAME_SMS: apprise: it does not know this URL.")
 
-    def _service(self, to: str) -> object:
+    def _service(self, to: str) -> Any:
         """The service for this number; None where the URL is none of apprise's."""
         digits = to.removeprefix("+")
         url = self._url.replace("{to}", quote(to, safe="")).replace("{digits}", digits)

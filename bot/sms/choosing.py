@@ -78,7 +78,8 @@ def _smpp(url: str) -> SmsSender:
         from bot.sms.smpp import SmppSms  # noqa: PLC0415 - an extra
     except ModuleNotFoundError:
         raise BadSetting(
-            'SESAME_SMS: smpp:// needs an extra; add it with: pip install "sesame-activation[smpp]".'
+            "SESAME_SMS: smpp:// is not installed; add it with: pip install"
+            ' "sesame-activation[smpp]".'
         ) from None
     parts, more = _parts(url)
     if not parts.hostname or not parts.username:
@@ -97,7 +98,9 @@ def _http(kind: str, url: str, settings: Settings) -> SmsSender:
     parts, more = _parts(url)
     host = parts.netloc.rpartition("@")[2] or profile.host
     if not HOST.fullmatch(host):
-        raise BadSetting(f"SESAME_SMS: {kind}: say at which host it is: {kind}://USER:PASSWORD@HOST.")
+        raise BadSetting(
+            f"SESAME_SMS: {kind}: say at which host it is: {kind}://USER:PASSWORD@HOST."
+        )
     way = Way(
         host,
         unquote(parts.username or ""),

@@ -21,7 +21,7 @@ from bot.sms.port import Hear, Report, Simple, Sms, SmsFault, SmsRefused, Status
 
 LOOK_EVERY = 1.0  # seconds
 MOST_WAITING = 100  # files: with more, nobody seems to send them
-OURS = re.compile(r"OUTC[0-9]{8}_[0-9]{6}_[0-9]{2}_\+[0-9]{3,15}_(?P<name>[0-9a-f]{16})\.txt[a-z]{0,3}")
+OURS = re.compile(r"OUTC[0-9]{8}_[0-9]{6}_00_\+[0-9]{3,15}_(?P<name>[0-9a-f]{16})\.txt")
 
 
 @dataclass(frozen=True, slots=True)

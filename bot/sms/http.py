@@ -36,7 +36,7 @@ for _name in ("httpx2", "httpcore2"):  # they log addresses, and what is in them
     logging.getLogger(_name).setLevel(logging.CRITICAL)
 
 CONNECT, ANSWER = 3.0, 5.0
-"""Seconds: together less than the outbox's patience; a dead first sender leaves some for the next."""
+"""Seconds: together less than the outbox's patience; a dead one leaves some for the next."""
 
 PURPOSE = "sms report "
 HOLE = re.compile(r"\{([a-z_]{1,20})\}")
@@ -238,10 +238,10 @@ class HttpSms(Simple):
         if answer.status_code in (400, 401, 403):
             raise SmsRefused("account", final=False)
         found = _json(answer)
-        token, lasts = value_at(found, "access_token"), value_at(found, "expires_in")
+        token, lasts = value_at(found, "access_token"), str(value_at(found, "expires_in"))
         if answer.status_code != 200 or not isinstance(token, str):
             raise SmsRefused("down", final=False)
-        seconds = int(lasts) if str(lasts).isascii() and str(lasts).isdigit() else 0
+        seconds = int(lasts) if lasts.isascii() and lasts.isdigit() else 0
         self._token, self._token_until = token, monotonic() + seconds - BEFORE_ITS_END
 
     def _sign(self, request: httpx2.Request) -> None:

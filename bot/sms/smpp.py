@@ -90,7 +90,7 @@ _NUMBERED = {
 """The same as a number, in a parameter of its own (5.3.2.35)."""
 
 
-class _Queue(AbstractBroker):
+class _Queue(AbstractBroker):  # type: ignore[misc]  # the library has no types
     """What is to be put on the line. What was taken back never is."""
 
     def __init__(self) -> None:
@@ -110,7 +110,7 @@ class _Queue(AbstractBroker):
             self.taken_back.discard(message.log_id)
 
 
-class _Session(ESME):
+class _Session(ESME):  # type: ignore[misc]
     """A connection that knows whether the centre lets us in, and reads any receipt."""
 
     refused: SmppCommandStatus | None = None
@@ -169,8 +169,7 @@ class SmppSms(Simple):
             system_type=self._type,
             hook=_Hook(self),
             broker=self._queue,
-            retry_timer=SimpleExponentialBackoff(HEADER = 16  # bytes before what a PDU says
-AGAIN_AFTER, DOUBLED),
+            retry_timer=SimpleExponentialBackoff(AGAIN_AFTER, DOUBLED),
             socket_timeout=LEAVES,
             enquire_link_interval=30.0,
             log_level=logging.CRITICAL,
@@ -254,7 +253,7 @@ AGAIN_AFTER, DOUBLED),
         except (OSError, TimeoutError, ValueError, asyncio.IncompleteReadError):
             raise SmsFault(f"SESAME_SMS: smpp at {host}:{port} is not reached.") from None
         finally:
-            writer = session._writer  # noqa: SLF001 - the library stops only what it started
+            writer = session._writer
             if writer is not None:
                 writer.close()
         return None
@@ -286,7 +285,7 @@ AGAIN_AFTER, DOUBLED),
             await self._hear(report)
 
 
-class _Hook(AbstractHook):
+class _Hook(AbstractHook):  # type: ignore[misc]
     """What the library tells us."""
 
     def __init__(self, sender: SmppSms) -> None:
@@ -316,7 +315,7 @@ def _source(sender: str) -> PhoneNumber:
     digits = sender.removeprefix("+")
     if not digits.isdigit():
         return PhoneNumber(sender, TON.ALPHANUMERIC, NPI.UNKNOWN)
-    if len(digits) <= 6 and digits == sender:  # noqa: PLR2004
+    if len(digits) <= 6 and digits == sender:
         return PhoneNumber(digits, TON.NETWORK_SPECIFIC, NPI.UNKNOWN)
     return PhoneNumber(digits, TON.INTERNATIONAL, NPI.ISDN)
 

@@ -14,7 +14,8 @@ from bot.carriers.ledger import MOST_TRIES, Ledger
 from bot.carriers.replies import GIVE_UP_ERASING
 from bot.channel import Reply, TryLater, Undeliverable
 from bot.delivery import Delivery
-from bot.sms import SmsRefused
+from bot.sms import Sms, SmsRefused, Taken
+from bot.sms.port import Simple
 from flows.chat import Chat
 from flows.inputs import EraseFailed, FromWorld, SmsDelayed, TextFailed
 from flows.secret import Secret
@@ -64,11 +65,14 @@ class Messenger(Outside):
         await self._takes(place, f"erase {message}")
 
 
-class Provider(Outside):
+class Provider(Simple, Outside):
     """An SMS provider."""
 
-    async def send(self, parcel: int, to: str, text: str) -> None:
-        await self._takes(to, text)
+    name = "provider"
+
+    async def send(self, sms: Sms) -> Taken:
+        await self._takes(sms.to, sms.text)
+        return Taken(self.name)
 
 
 class Desk:

@@ -16,7 +16,7 @@ from bot.channel import Reply, TryLater, Undeliverable, said
 from bot.engine import Update
 from bot.metrics import Metrics, count
 from bot.seen import Outcome
-from bot.sms import SmsRefused
+from bot.sms import Sms, SmsRefused, Taken
 from flows import inputs as i
 from flows.refusals import Reason
 from flows.table import S
@@ -50,10 +50,10 @@ class Provider(Phone):
 
     fault: BaseException | None = None
 
-    async def send(self, parcel: int, to: str, text: str) -> None:
+    async def send(self, sms: Sms) -> Taken:
         if self.fault:
             raise self.fault
-        await super().send(parcel, to, text)
+        return await super().send(sms)
 
 
 @dataclass
