@@ -40,7 +40,7 @@ class Heard:
     seconds: int = 0  # to wait
     moment: datetime | None = None  # of an old code, of a budget open again, of an SMS
     token: str = field(default="", repr=False)  # of the link by which the parent came
-    found: str = ""  # what became of an SMS
+    found: str = "asked"  # what became of an SMS
 
 
 def offered(chat: Chat) -> tuple[str, ...]:
