@@ -206,6 +206,7 @@ async def _wake(service: Service, database: Database) -> None:
     while True:
         await _surely(wake, Event.WAKING_WAITS)
         await _surely(service.delivery.look, Event.WAKING_WAITS)
+        await _surely(service.forget_passwords, Event.PASSWORDS_WAIT)
         await asyncio.sleep(WAKE_EVERY)
 
 

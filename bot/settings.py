@@ -176,6 +176,17 @@ class Settings(BaseSettings):
     sms_price: Decimal | None = Field(
         None, ge=0, description="what one SMS costs, for the sum in `sesame status`"
     )
+    accounts: SecretStr = Field(
+        SecretStr("embedded:"),
+        description="where accounts are opened: `embedded:` (here), "
+        "`scim+https://CLIENT:SECRET@HOST/scim/v2?token_url=…`, "
+        "`ldaps://BIND-DN:PASSWORD@HOST/BASE`, `ldap://…?starttls` (docs/accounts.md)",
+    )
+    accounts_mapping: Path | None = Field(
+        None,
+        description="TOML file that says which attributes of the account service hold what, where "
+        "it wants others (docs/accounts.md)",
+    )
     listen: str | None = Field(
         None,
         description="`HOST:PORT` on which `serve` answers over HTTP: `/health`, `/ready` and "
@@ -531,6 +542,8 @@ def _written(default: object) -> str:
             return "`true`" if default else "`false`"
         case timedelta():
             return f"`{_duration(default)}`"
+        case SecretStr():
+            return f"`{default.get_secret_value()}`"
         case tuple():
             parts = [
                 f"{part[1]}/{_duration(part[0])}" if isinstance(part, tuple) else _duration(part)

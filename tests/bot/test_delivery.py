@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bot.app import carriers
-from bot.carriers.ledger import MOST_TRIES, Ledger
+from bot.carriers.ledger import MOST_TRIES, Ledger, Together
 from bot.carriers.replies import GIVE_UP_ERASING
 from bot.channel import Reply, TryLater, Undeliverable
 from bot.delivery import Delivery
@@ -108,7 +108,9 @@ class Desk:
         self.before_sending()  # the time is looked at between taking a parcel and sending it
         return self.clock()
 
-    async def _tell(self, address: Address, happened: FromWorld) -> None:
+    async def _tell(
+        self, address: Address, happened: FromWorld, together: Together | None = None, /
+    ) -> None:
         self.told.append((address.place, happened))
 
     async def puts(
