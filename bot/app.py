@@ -17,6 +17,7 @@ from bot.carriers import Carrier
 from bot.carriers.accounts import AccountDoor
 from bot.carriers.ledger import Ledger, Together
 from bot.carriers.replies import Erasures, Replies
+from bot.carriers.reports import SmsReports
 from bot.carriers.texting import Texting
 from bot.channel import Channel
 from bot.clock import utc_now
@@ -25,7 +26,7 @@ from bot.engine import Doors, Engine, PageAnswer, Update
 from bot.rendering import Renderer
 from bot.seen import Observe, nobody
 from bot.settings import BadSetting, Settings
-from bot.sms import ConsoleSms, FileSms, SmsSender
+from bot.sms import SmsSender
 from flows.inputs import FromWorld
 from flows.secret import Secret
 from storage.accounts import Accounts
@@ -49,6 +50,7 @@ class Service:
     delivery: Delivery
     doors: Doors
     now: Callable[[], datetime]
+    reports: SmsReports
 
     async def take(self, update: Update) -> PageAnswer | None:
         """One turn, and all that it sends now."""
@@ -107,6 +109,7 @@ async def run_service(
     if directory is not None and openings is not None:
         ways[ACCOUNT] = AccountDoor(ledger, directory, openings, vault)
     delivery = Delivery(ledger, ways, channels)
+    reports = SmsReports(ledger)
     # Two hashes at a time: each takes a core and 19 MiB (RELIABILITY 5).
     with ThreadPoolExecutor(2, "argon2") as executor:
         engine = Engine(
@@ -120,12 +123,14 @@ async def run_service(
             observe,
             paged,
         )
-        try:
-            yield Service(engine, delivery, doors, clock)
-        finally:
-            await delivery.close()
-            if directory is not None:
-                await directory.close()
+        async with sms.running(reports.hear, vault.token):
+            try:
+                yield Service(engine, delivery, doors, clock, reports)
+            finally:
+                await delivery.close()
+                await reports.close()
+                if directory is not None:
+                    await directory.close()
 
 
 def carriers(ledger: Ledger, channels: Mapping[str, Channel], sms: SmsSender) -> dict[str, Carrier]:
@@ -262,18 +267,3 @@ def _write_once(path: Path, text: str) -> None:
         Path(name).unlink()
     except OSError as error:
         raise BadSetting(f"{path} cannot be written: {error.strerror}.") from error
-
-
-def sms_sender(url: str | None, show: Callable[[str, str], None]) -> SmsSender:
-    """The sender that SESAME_SMS names; `show` displays what `console:` sends."""
-    if url is None:
-        raise BadSetting(
-            "SESAME_SMS is not set: say where codes are sent, for example file:/tmp/sms.jsonl"
-            " to try it, or console: to read them on this screen."
-        )
-    kind, _, rest = url.partition(":")
-    if kind == "console":
-        return ConsoleSms(show)
-    if kind == "file" and rest:
-        return FileSms(Path(rest.removeprefix("//")))
-    raise BadSetting("SESAME_SMS: write console: or file:PATH.")

@@ -48,6 +48,7 @@ Quick = (
     | o.LookUpNumber
     | o.RequestCode
     | o.CheckCode
+    | o.LookForSms
     | o.MatchGuardian
     | o.CheckBirthdate
     | o.OpenAccount
@@ -354,11 +355,14 @@ class Engine:
                 trusted = self._policy.trust_shared_contact
                 if trusted and not (yield from doors.register.knows(phone)):
                     return i.NumberNotKnown()
-                return i.NumberTaken()
+                return i.NumberTaken(known=trusted)
             case o.RequestCode():
                 return (yield from self._request_code(turn, question))
             case o.CheckCode(phone, code):
                 return (yield from doors.codes.check(key, phone, code, now))
+            case o.LookForSms(code, honest):
+                found = yield from doors.outbox.sms_found(key, code=code)
+                return found if honest else i.SmsFound("asked")
             case o.MatchGuardian(phone, last, first):
                 return (yield from doors.register.match(key, phone, last, first, now))
             case o.CheckBirthdate(pupil, birthdate):

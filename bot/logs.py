@@ -44,6 +44,9 @@ class Event(StrEnum):
     REPLY_FAILED = "reply_failed", logging.ERROR, "our own mistake in sending a reply; it is tried again"
     REPLY_GIVEN_UP = "reply_given_up", logging.ERROR, "a reply could not be delivered for a day"
     SMS_WAITS = "sms_waits", logging.WARNING, "the SMS sender refuses for now; it is tried again until the code has expired"
+    SMS_ACCOUNT = "sms_account", logging.ERROR, "the SMS provider does not take our account: its password, its credit, or `SESAME_SMS` must be mended (`sesame doctor`)"
+    SMS_NEXT_SENDER = "sms_next_sender", logging.WARNING, "an SMS sender fails; the next one in `SESAME_SMS` is asked"
+    SMS_UNDELIVERED = "sms_undelivered", logging.WARNING, "the SMS provider says that an SMS did not reach the phone"
     SMS_REFUSED = "sms_refused", logging.WARNING, "the SMS sender refuses an SMS for good"
     SMS_UNCLEAR = "sms_unclear", logging.WARNING, "nobody knows whether an SMS left; it is not sent again"
     STANDING_BY = "standing_by", logging.INFO, "another process asks Telegram for what parents write; this one sends, and takes over when that one stops"
@@ -88,6 +91,7 @@ class Facts(TypedDict, total=False):
     seconds: float
     percent: int
     area: str
+    sender: str
 
 
 FACTS = {
@@ -105,6 +109,7 @@ FACTS = {
     "seconds": "after which it is tried again; or of which the clock went back",
     "percent": "of the budget that is spent; of the codes that came back",
     "area": "a country",
+    "sender": "the SMS sender: `kannel`, `smpp`, …",
 }
 
 _about: ContextVar[Facts | None] = ContextVar("about", default=None)

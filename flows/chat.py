@@ -43,6 +43,7 @@ class Chat:
     last: str = field(default="", repr=False)
     first: str = field(default="", repr=False)
     phone: str = field(default="", repr=False)  # E.164
+    phone_known: bool = False  # it is the parent's own, and they were told that the school has it
     pending: tuple[str, ...] = field(default=(), repr=False)  # two names or numbers to choose from
     pending_date: date | None = field(default=None, repr=False)
 

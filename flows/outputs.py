@@ -149,6 +149,18 @@ class CheckCode:
 
 
 @dataclass(frozen=True, slots=True)
+class LookForSms:
+    """What became of the SMS with the code, or with the identifier? Answered by SmsFound.
+
+    `honest` where the truth may be told: the number was proved, or is the parent's own and known
+    to be the school's. Else the answer is that it was asked for, whatever became of it (I10).
+    """
+
+    code: bool
+    honest: bool
+
+
+@dataclass(frozen=True, slots=True)
 class CancelCode:
     """The parent went back: the code under way works no more. Not a question."""
 
@@ -238,6 +250,7 @@ Question = (
     | LookUpNumber
     | RequestCode
     | CheckCode
+    | LookForSms
     | MatchGuardian
     | HashPassword
     | ComparePassword

@@ -106,6 +106,10 @@ class Turn:
         chat, expires = self.chat, self.chat.code_expires_at
         return not (chat.told_late or chat.away) and expires is not None and self.now < expires
 
+    def number_known(self) -> bool:
+        """The parent was told that the school has this number of theirs: the truth may be told."""
+        return self.chat.phone_known
+
     def told_account_late(self) -> bool:
         """The parent knows that the account service does not answer."""
         return self.chat.told_opening
@@ -382,6 +386,23 @@ class Turn:
         self.chat.told_late = self.chat.nudged = True
         self._say("code.late")
         self._choices()
+
+    def look_for_sms(self) -> None:
+        """What became of the code's SMS? For a typed number the answer says nothing of it."""
+        self.outputs.append(o.LookForSms(code=True, honest=self.chat.phone_known))
+
+    def say_sms_found(self) -> None:
+        """What is known, and what to check."""
+        found = self.heard.found
+        if found == "asked" and self.chat.told_late:
+            found = "late"
+        at = self.heard.moment or self.chat.code_sent_at
+        self._say_and_ask(f"no_sms.{found}", at=at)
+
+    def say_sms_failed(self) -> None:
+        """It did not leave, or arrive: said unasked, with what else there is to do."""
+        self.chat.nudged = True
+        self._say_and_ask(f"no_sms.{self.heard.found}")
 
     def say_nothing(self) -> None:
         """It was told already, or it does not matter any more."""
@@ -666,9 +687,15 @@ class Turn:
         self.outputs.append(o.TextIdentifier(self.chat.phone, self.chat.identifier))
         self._say_and_ask("done.texted")
 
-    def say_texted_already(self) -> None:
-        """It was sent already."""
+    def look_for_text(self) -> None:
+        """It was sent already: what became of it?"""
+        self.outputs.append(o.LookForSms(code=False, honest=True))
+
+    def say_text_found(self) -> None:
+        """It was sent already, and this is known of it."""
         self._refusal(Reason.ALREADY_TEXTED)
+        if self.heard.found in ("handed_over", "delivered"):
+            self._say(f"done.text_{self.heard.found}", at=self.heard.moment)
         self._say_and_ask("done.texted_already")
 
     def say_text_failed(self) -> None:

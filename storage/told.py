@@ -80,8 +80,7 @@ def tell_changes(vault: Vault, after: bytes, now: datetime) -> Work[tuple[bytes 
     The last key, None at the end, and of how many accounts something has changed.
     """
     rows = yield from every(
-        "SELECT account_key, told FROM accounts WHERE account_key > ?"
-        " ORDER BY account_key LIMIT ?",
+        "SELECT account_key, told FROM accounts WHERE account_key > ? ORDER BY account_key LIMIT ?",
         after,
         _BATCH,
     )

@@ -14,14 +14,15 @@ from bot.carriers.ledger import MOST_TRIES, Ledger, Together
 from bot.carriers.replies import GIVE_UP_ERASING
 from bot.channel import Reply, TryLater, Undeliverable
 from bot.delivery import Delivery
-from bot.sms import SmsRefused
+from bot.sms import Sms, SmsRefused, Taken
+from bot.sms.port import Simple
 from flows.chat import Chat
-from flows.inputs import EraseFailed, FromWorld, SmsDelayed, TextFailed
+from flows.inputs import EraseFailed, FromWorld, SmsDelayed, SmsFailed, TextFailed
 from flows.secret import Secret
 from flows.table import S
 from storage.conversations import Address, Conversations
 from storage.database import Database, connect, every, run
-from storage.outbox import ERASE, REPLY, SMS, Outbox
+from storage.outbox import ERASE, REPLY, SMS, Outbox, Parcel
 from storage.vault import Vault
 from tests.helpers.clock import Clock
 from tests.helpers.parent import SECRET
@@ -64,11 +65,14 @@ class Messenger(Outside):
         await self._takes(place, f"erase {message}")
 
 
-class Provider(Outside):
+class Provider(Simple, Outside):
     """An SMS provider."""
 
-    async def send(self, parcel: int, to: str, text: str) -> None:
-        await self._takes(to, text)
+    name = "provider"
+
+    async def send(self, sms: Sms) -> Taken:
+        await self._takes(sms.to, sms.text)
+        return Taken(self.name)
 
 
 class Desk:
@@ -350,12 +354,12 @@ async def test_while_the_sender_is_down_each_new_one_hears_it_at_once(desk: Desk
     assert len(desk.provider.got) == 1
 
 
-async def test_a_number_that_does_not_exist_is_told_to_nobody(desk: Desk) -> None:
-    """It would tell that the number is in the register."""
+async def test_a_number_that_does_not_exist_is_told_to_the_conversation(desk: Desk) -> None:
+    """Which says nothing of it where that would tell that the number is in the register."""
     desk.provider.faults["+33612345678"].append(SmsRefused("unknown_number", final=True))
     await desk.sms_to("+33612345678", "marie")
     await desk.sends()
-    assert desk.told == []
+    assert desk.told == [("marie", SmsFailed("refused"))]
 
 
 @pytest.mark.parametrize("fault", [SmsRefused("unknown_number", final=True), TimeoutError()])
@@ -664,3 +668,34 @@ async def test_an_sms_that_cannot_be_noted_does_not_leave(
     other.close()
     assert desk.provider.tried == []
     assert await desk.statuses() == ["failed"]
+
+
+class Clumsy:
+    """A carrier with a mistake of ours in it."""
+
+    once = True
+
+    def __init__(self, outbox: Outbox, database: Database) -> None:
+        self.outbox, self.database = outbox, database
+        self.carried = 0
+        self.heard: list[int] = []
+
+    async def carry(self, parcel: Parcel, address: Address | None) -> None:
+        self.carried += 1
+        raise KeyError
+
+    async def lost(self, parcel: Parcel) -> None:
+        self.heard.append(parcel.number)
+        await self.database.run(self.outbox.finish(parcel, "failed"))
+
+
+async def test_after_a_mistake_of_ours_nothing_leaves_twice(desk: Desk) -> None:
+    """It may have left before the mistake."""
+    clumsy = Clumsy(desk.outbox, desk.database)
+    ledger = Ledger(desk.database, desk.conversations, desk.outbox, desk.clock, desk._tell)
+    delivery = Delivery(ledger, {SMS: clumsy}, ["here"])
+    await desk.puts("482913", kind=SMS)
+    for _ in range(3):
+        await delivery.look()
+        await delivery.settle()
+    assert (clumsy.carried, len(clumsy.heard)) == (1, 1)

@@ -24,7 +24,7 @@ CAUSES: dict[str, Reason | dict[S, Reason]] = {
     "say_wait": Reason.BUSY,
     "say_locked": Reason.LOCKED,
     "say_not_erased": Reason.ERASE_FAILED,
-    "say_texted_already": Reason.ALREADY_TEXTED,
+    "say_text_found": Reason.ALREADY_TEXTED,
     "say_too_soon": Reason.CODE_TOO_SOON,
     "say_budget": Reason.CODE_BUDGET,
     "say_wrong_code": Reason.CODE_WRONG,
