@@ -74,6 +74,11 @@ class Canaille:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
+    def query(self, text: str) -> list[tuple[str, ...]]:
+        """What its own database says."""
+        with sqlite3.connect(self.folder / "canaille.sqlite", timeout=30) as database:
+            return database.execute(text).fetchall()
+
     def empties(self) -> None:
         """Forget all accounts."""
         with sqlite3.connect(self.folder / "canaille.sqlite", timeout=30) as database:
