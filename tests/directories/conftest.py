@@ -114,6 +114,15 @@ class SlapdService:
         return await slapd_server.binds(self.running, identifier, password)
 
 
+async def until_met(service: Service) -> None:
+    """The accident has happened."""
+    for _ in range(500):
+        if service.proxy.met:
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError("no accident")
+
+
 SERVICES = ("canaille", "slapd")
 
 

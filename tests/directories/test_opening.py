@@ -24,7 +24,7 @@ from storage.directories import Account, Directory
 from storage.openings import abandon
 from storage.told import tell_changes
 from tests.conversations.roads import MARIE, ROADS, everybody
-from tests.directories.conftest import SERVICES, Service
+from tests.directories.conftest import SERVICES, Service, until_met
 from tests.helpers import invariants
 from tests.helpers.dialogue import PASSWORD, Dialogue, pattern
 from tests.helpers.parent import CoreParent, core_parent
@@ -63,15 +63,6 @@ async def reads_soon(parent: Dialogue[CoreParent], key: str, **facts: object) ->
             return
         await asyncio.sleep(0.05)
     raise AssertionError(f"{key} was not written:\n{parent.reads}")
-
-
-async def until_met(service: Service) -> None:
-    """The accident has happened."""
-    for _ in range(500):
-        if service.proxy.met:
-            return
-        await asyncio.sleep(0.02)
-    raise AssertionError("no accident")
 
 
 async def rows(parent: Dialogue[CoreParent], query: str) -> list[tuple[object, ...]]:
