@@ -327,6 +327,8 @@ class Scim:
             await self._authorise()
             status, answer = await _attempt(client, work, reads)
         if status >= 400:
+            if status in (400, 404, 501):  # has it learnt something since, or forgotten?
+                self._client = None
             raise _fault(status, answer, reads)
         return answer
 
