@@ -5,13 +5,14 @@ from itertools import combinations
 from pathlib import Path
 
 import pytest
+from cryptography.exceptions import InvalidTag
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from bot.app import open_storage
 from flows.secret import Secret
 from storage.database import every, open_database
-from storage.vault import Vault, VaultError, check_secret
+from storage.vault import Vault, VaultError, _Ciphers, check_secret
 from tests.helpers.parent import SECRET, test_settings
 from tests.helpers.school import a_school
 
@@ -171,3 +172,14 @@ async def test_the_file_alone_shows_nobody(tmp_path: Path) -> None:
                 assert len(form) < 4 or form.encode() not in content
         digits = row["mobile"].replace(" ", "")[-8:]
         assert digits.encode() not in content
+
+
+def test_passwords_have_a_key_of_their_own() -> None:
+    """Who has the key of all else, and the same place, cannot open one."""
+    secret = Secret("a secret of the tests, long enough")
+    own, place = Vault(secret), "passwords:00"
+    sealed = own.seal("Soleil&Vert27", place)
+    assert own.open(sealed, place) == "Soleil&Vert27"
+    ciphers = _Ciphers(secret)
+    with pytest.raises(InvalidTag):
+        ciphers.of("accounts:00").decrypt(sealed[:12], sealed[12:], place.encode())
