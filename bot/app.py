@@ -12,6 +12,10 @@ from pathlib import Path
 from secrets import token_hex
 from zoneinfo import ZoneInfo
 
+from bot.carriers import Carrier
+from bot.carriers.ledger import Ledger
+from bot.carriers.replies import Erasures, Replies
+from bot.carriers.texting import Texting
 from bot.channel import Channel
 from bot.clock import utc_now
 from bot.delivery import Delivery
@@ -27,7 +31,7 @@ from storage.codes import Codes
 from storage.conversations import Address, Conversations
 from storage.database import Database, Place, is_url, open_database
 from storage.invitations import Invitations
-from storage.outbox import Outbox
+from storage.outbox import ERASE, REPLY, SMS, Outbox
 from storage.register import Register
 from storage.vault import Vault, check_secret
 
@@ -80,7 +84,8 @@ async def run_service(
     async def tell(address: Address, happened: FromWorld) -> None:
         await engine.take(Update(address, happened))
 
-    delivery = Delivery(database, conversations, doors.outbox, channels, sms, clock, tell, observe)
+    ledger = Ledger(database, conversations, doors.outbox, clock, tell, observe)
+    delivery = Delivery(ledger, carriers(ledger, channels, sms), channels)
     # Two hashes at a time: each takes a core and 19 MiB (RELIABILITY 5).
     with ThreadPoolExecutor(2, "argon2") as executor:
         engine = Engine(
@@ -98,6 +103,15 @@ async def run_service(
             yield Service(engine, delivery, doors, clock)
         finally:
             await delivery.close()
+
+
+def carriers(ledger: Ledger, channels: Mapping[str, Channel], sms: SmsSender) -> dict[str, Carrier]:
+    """How each kind of parcel leaves. A message with a password goes before what answers it."""
+    return {
+        ERASE: Erasures(ledger, channels),
+        REPLY: Replies(ledger, channels),
+        SMS: Texting(ledger, sms, channels),
+    }
 
 
 @asynccontextmanager

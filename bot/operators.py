@@ -52,7 +52,8 @@ async def unlock(settings: Settings, who: str, reason: str, lang: str) -> None:
         async with run_service(settings, database, vault, {}, nothing) as service:
             for chat in chats:
                 address = await database.run(service.doors.conversations.address(chat))
-                await service.engine.take(Update(address, Unlocked()))
+                if address is not None:
+                    await service.engine.take(Update(address, Unlocked()))
     click.echo(locales.say("unlock.done", lang, {"n": len(chats)}))
 
 

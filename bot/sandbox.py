@@ -108,7 +108,7 @@ class Sandbox:
         self._service = await self._stack.enter_async_context(
             run_service(self._settings, database, vault, channels, sender, self.now)
         )
-        await self._service.delivery.resume()
+        await self._service.delivery.look()
         if await database.run(one("SELECT id FROM guardians LIMIT 1")) is None:
             self._note(locales.say("doctor.register_empty", self._lang))
         await self.take(Returned(lang))

@@ -95,7 +95,7 @@ async def _answer(settings: Settings, token: str, sms: SmsSender) -> None:
             observe=observe,
             paged={CHANNEL} if settings.public_url else (),
         ) as service:
-            await service.delivery.resume()
+            await service.delivery.look()
             print(f"https://t.me/{bot.username} is answering. Ctrl-C stops it.", flush=True)
             async with _beside(
                 waking=_wake(service),

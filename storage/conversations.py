@@ -66,11 +66,10 @@ class Conversations:
             stamp(now),
         )
 
-    def address(self, chat: bytes) -> Work[Address]:
-        """Where a stored conversation lives."""
+    def address(self, chat: bytes) -> Work[Address | None]:
+        """Where a conversation lives; None where it is stored no more."""
         row = yield from one("SELECT address FROM chats WHERE chat = ?", chat)
-        assert row is not None  # noqa: S101 - only asked of stored conversations
-        return Address(*self._vault.open(row[0], address_place(chat)))
+        return None if row is None else Address(*self._vault.open(row[0], address_place(chat)))
 
     def to_wake(self, now: datetime, channels: Container[str]) -> Work[list[Address]]:
         """Conversations of these channels whose moment has come, the oldest hundred."""
@@ -92,7 +91,7 @@ class Conversations:
         addresses: list[Address] = []
         for (chat,) in chats:
             address = yield from self.address(chat)
-            if address.channel in channels:
+            if address is not None and address.channel in channels:
                 addresses.append(address)
             if len(addresses) == most:
                 break

@@ -56,6 +56,9 @@ class Lock:
 
 Work = Generator[Sql | Lock, list[Row], T]
 
+SKIP_LOCKED = " FOR UPDATE SKIP LOCKED"
+"""Ends a query for rows of which another transaction may have some: SQLite has but one of them."""
+
 
 def every(text: str, *parameters: object) -> Work[list[Row]]:
     """All rows of a query."""
@@ -107,6 +110,9 @@ class Database(ABC):
     failures = 0
     """How often work was not done for the database's fault."""
 
+    shared = False
+    """Whether several processes may serve it."""
+
     @abstractmethod
     async def run(self, work: Work[T]) -> T:
         """Do the work in one transaction: all of it, or nothing when it raises."""
@@ -121,6 +127,18 @@ class Database(ABC):
     @abstractmethod
     def apart(self) -> AbstractAsyncContextManager["Database"]:
         """The same database for long work, and TEMP tables that last until its end."""
+
+    @abstractmethod
+    async def hold(self, *name: object) -> bool:
+        """Hold a name as long as this process lives; False where another one has it."""
+
+    @abstractmethod
+    def holds(self, *name: object) -> bool:
+        """Whether we hold the name, and have not lost it with a connection."""
+
+    @abstractmethod
+    async def is_held(self, *name: object) -> bool:
+        """Whether a process that lives holds the name."""
 
     @abstractmethod
     async def forget_deleted(self) -> None:

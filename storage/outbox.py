@@ -1,6 +1,6 @@
 """What must still be sent. Rows are written in the turn's transaction and sent after it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -8,12 +8,28 @@ from storage.database import Row, Work, every, moment, one, run, stamp
 from storage.vault import Vault
 
 REPLY, ERASE, SMS = "reply", "erase", "sms"
-_COLUMNS = "id, chat, kind, body, attempts, due_at, created_at, expires_at"
+_COLUMNS = "id, chat, kind, body, attempts, due_at, created_at, expires_at, status, worker"
+
+# The oldest parcel of a kind that is not done with. No other one of the kind leaves before it, so
+# that a row which another process has locked at this moment is passed over, and nothing after it.
+_HEAD = (
+    f"SELECT {_COLUMNS} FROM outbox WHERE id = (SELECT min(id) FROM outbox"  # noqa: S608 - our own
+    " WHERE chat = ? AND kind = ? AND status IN ('waiting', 'sending'))"
+    " AND status IN ('waiting', 'sending') FOR UPDATE SKIP LOCKED"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """The message of a conversation that still bears buttons, by its name in the channel."""
+
+    name: str
+    waits: bool  # it only tells to wait, and nothing was sent after it
 
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """One thing to send. `body` is a JSON value whose shape is the sender's business."""
+    """One thing to send. `body` is a JSON value whose shape is the carrier's business."""
 
     number: int
     chat: bytes
@@ -23,14 +39,9 @@ class Parcel:
     due_at: datetime
     created_at: datetime
     expires_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """The message of a conversation that still bears buttons, by its name in the channel."""
-
-    name: str
-    waits: bool  # it only tells to wait, and nothing was sent after it
+    leaving: bool = False  # a process has said that it sends it
+    worker: int | None = None  # that process
+    shown: Shown | None = None  # of a reply: what bears buttons before it
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,18 +74,16 @@ class Outbox:
             expires and stamp(expires),
         )
 
-    def first(self, chat: bytes, kind: str) -> Work[Parcel | None]:
-        """The oldest parcel of this kind that still waits, due or not."""
-        row = yield from one(
-            f"SELECT {_COLUMNS} FROM outbox"  # noqa: S608 - our own words
-            " WHERE chat = ? AND kind = ? AND status = 'waiting' ORDER BY id LIMIT 1",
-            chat,
-            kind,
-        )
-        return None if row is None else self._parcel(row)
+    def head(self, chat: bytes, kind: str) -> Work[Parcel | None]:
+        """The oldest parcel of this kind that is not done with, due or not, whoever sends it."""
+        row = yield from one(_HEAD, chat, kind)
+        if row is None:
+            return None
+        shown = (yield from self.shown(chat)) if kind == REPLY else None
+        return replace(self._parcel(row), shown=shown)
 
     def _parcel(self, row: Row) -> Parcel:
-        number, chat, kind, body, attempts, due_at, created_at, expires_at = row
+        number, chat, kind, body, attempts, due_at, created_at, expires_at, status, worker = row
         return Parcel(
             number,
             chat,
@@ -84,15 +93,15 @@ class Outbox:
             moment(due_at),
             moment(created_at),
             expires_at and moment(expires_at),
+            leaving=status == "sending",
+            worker=worker,
         )
 
-    def claim(self, parcel: Parcel) -> Work[bool]:
-        """Note that it is about to leave; False if another was quicker, or it was dropped."""
-        rows = yield from run(
-            "UPDATE outbox SET status = 'sending' WHERE id = ? AND status = 'waiting' RETURNING id",
-            parcel.number,
+    def claim(self, parcel: Parcel, worker: int) -> Work[None]:
+        """Note that it leaves now, by the process `worker`. After `head`, in its transaction."""
+        yield from run(
+            "UPDATE outbox SET status = 'sending', worker = ? WHERE id = ?", worker, parcel.number
         )
-        return bool(rows)
 
     def finish(self, parcel: Parcel, status: str) -> Work[None]:
         """It waits no more. What is finished keeps no text (RELIABILITY 5, Outbox)."""
@@ -133,8 +142,8 @@ class Outbox:
     def try_later(self, parcel: Parcel, due: datetime) -> Work[None]:
         """It was surely not delivered: once more at `due`, unless it was finished meanwhile."""
         yield from run(
-            "UPDATE outbox SET status = 'waiting', attempts = attempts + 1, due_at = ?"
-            " WHERE id = ? AND status IN ('waiting', 'sending')",
+            "UPDATE outbox SET status = 'waiting', worker = NULL, attempts = attempts + 1,"
+            " due_at = ? WHERE id = ? AND status IN ('waiting', 'sending')",
             stamp(due),
             parcel.number,
         )
@@ -148,18 +157,29 @@ class Outbox:
             SMS,
         )
 
-    def waiting(self) -> Work[list[tuple[bytes, str]]]:
-        """Which conversations have something to send, and of which kind."""
+    def waiting(self, worker: int) -> Work[list[tuple[bytes, str]]]:
+        """Which conversations have something to send, and of which kind: the oldest first.
+
+        What other processes than `worker` are sending is theirs.
+        """
         rows = yield from every(
             "SELECT chat, kind FROM outbox WHERE status = 'waiting'"
-            " GROUP BY chat, kind ORDER BY min(id)"
+            " OR (status = 'sending' AND worker = ?) GROUP BY chat, kind ORDER BY min(id)",
+            worker,
         )
         return [(chat, kind) for chat, kind in rows]
 
-    def unclear(self) -> Work[list[Parcel]]:
-        """What was about to leave: after a restart nobody knows whether it did."""
+    def workers(self) -> Work[list[int | None]]:
+        """The processes that have said that they send something; None for one of long ago."""
+        rows = yield from every("SELECT DISTINCT worker FROM outbox WHERE status = 'sending'")
+        return [worker for (worker,) in rows]
+
+    def left_by(self, worker: int | None) -> Work[list[Parcel]]:
+        """What a process that lives no more was sending: nobody knows whether it left."""
         rows = yield from every(
             f"SELECT {_COLUMNS} FROM outbox WHERE status = 'sending'"  # noqa: S608 - our own words
+            " AND coalesce(worker, -1) = ? ORDER BY id",
+            -1 if worker is None else worker,
         )
         return [self._parcel(row) for row in rows]
 

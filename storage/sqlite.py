@@ -15,6 +15,7 @@ import aiosqlite
 
 from storage.backups import write_backup
 from storage.database import (
+    SKIP_LOCKED,
     Busy,
     Database,
     Lock,
@@ -33,6 +34,7 @@ class Sqlite(Database):
 
     def __init__(self, connection: aiosqlite.Connection) -> None:
         self._connection = connection
+        self._held = set[tuple[object, ...]]()
 
     async def run(self, work: Work[T]) -> T:
         """In the thread of the one connection, alone with the right to write."""
@@ -46,6 +48,19 @@ class Sqlite(Database):
     async def apart(self) -> AsyncIterator[Database]:
         """This one itself: all work is done on its one connection."""
         yield self
+
+    async def hold(self, *name: object) -> bool:
+        """One process serves a file (storage/holding.py): it is ours."""
+        self._held.add(name)
+        return True
+
+    def holds(self, *name: object) -> bool:
+        """Whether we have asked for it."""
+        return name in self._held
+
+    async def is_held(self, *name: object) -> bool:
+        """Nobody else can hold it."""
+        return name in self._held
 
     async def forget_deleted(self) -> None:
         """Empty the journal: what was deleted is then in no file any more (RELIABILITY 0.1)."""
@@ -106,7 +121,8 @@ def _drive(connection: sqlite3.Connection, work: Work[T]) -> T:
             if isinstance(statement, Lock):
                 rows = []  # whoever writes is alone
             elif statement.many is None:
-                rows = connection.execute(statement.text, statement.parameters).fetchall()
+                text = statement.text.removesuffix(SKIP_LOCKED)
+                rows = connection.execute(text, statement.parameters).fetchall()
             else:
                 connection.executemany(statement.text, statement.many)
                 rows = []

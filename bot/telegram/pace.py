@@ -7,7 +7,7 @@ from time import monotonic
 
 from aiolimiter import AsyncLimiter
 
-from bot.delivery import LONGEST_WAIT
+from bot.carriers.ledger import LONGEST_WAIT
 
 BURST = 3  # calls that may leave at once
 PER_SECOND = 25  # calls after these: never more than Telegram's 30 in a second (UX 1), nor near it

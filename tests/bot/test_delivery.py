@@ -9,8 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from bot.app import carriers
+from bot.carriers.ledger import MOST_TRIES, Ledger
+from bot.carriers.replies import GIVE_UP_ERASING
 from bot.channel import Reply, TryLater, Undeliverable
-from bot.delivery import GIVE_UP_ERASING, MOST_TRIES, Delivery
+from bot.delivery import Delivery
 from bot.sms import SmsRefused
 from flows.chat import Chat
 from flows.inputs import EraseFailed, FromWorld, SmsDelayed, TextFailed
@@ -84,15 +87,9 @@ class Desk:
 
     async def opens(self) -> None:
         self.database: Database = await connect(self.path)
-        self.delivery = Delivery(
-            self.database,
-            self.conversations,
-            self.outbox,
-            {"here": self.messenger},
-            self.provider,
-            self._now,
-            self._tell,
-        )
+        ledger = Ledger(self.database, self.conversations, self.outbox, self._now, self._tell)
+        channels = {"here": self.messenger}
+        self.delivery = Delivery(ledger, carriers(ledger, channels, self.provider), channels)
 
     async def closes(self) -> None:
         await self.delivery.close()
@@ -101,7 +98,7 @@ class Desk:
     async def restarts(self) -> None:
         await self.closes()
         await self.opens()
-        await self.delivery.resume()
+        await self.delivery.look()
 
     def _now(self) -> datetime:
         self.before_sending()  # the time is looked at between taking a parcel and sending it
@@ -327,7 +324,7 @@ async def test_all_who_wait_for_a_code_hear_that_sms_are_late(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:
     """RELIABILITY T23; also those to whom none goes, or they would be known by it (I10)."""
-    monkeypatch.setattr("bot.delivery.SMS_PATIENCE", 0.05)
+    monkeypatch.setattr("bot.carriers.texting.PATIENCE", 0.05)
     for place, state in (("marie", S.CODE), ("stranger", S.NO_SMS), ("anna", S.PHONE)):
         await desk.stands(place, state)
     await desk.stands("paul", S.CODE, channel="elsewhere")
@@ -583,7 +580,7 @@ async def test_a_message_that_can_never_be_erased(desk: Desk) -> None:
 async def test_erasing_is_given_up_in_the_end(
     desk: Desk, slept: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bot.delivery.GROWS_TO", 600)
+    monkeypatch.setattr("bot.carriers.ledger.GROWS_TO", 600)
     desk.messenger.faults["marie"].extend([TryLater(60)] * 5000)
     await desk.puts("42", kind=ERASE)
     await desk.sends()

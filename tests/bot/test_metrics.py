@@ -94,7 +94,7 @@ async def service(path: Path) -> AsyncIterator[Counted]:
             observe=metrics.observe,
         ) as outside.service,
     ):
-        await outside.service.delivery.resume()
+        await outside.service.delivery.look()
         marie = Dialogue(CoreParent(outside, "marie", "fr"), "fr")
         yield Counted(outside, provider, metrics, marie)
 

@@ -286,7 +286,7 @@ async def test_telegram(
 async def test_sms(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str, turned: bool
 ) -> None:
-    monkeypatch.setattr("bot.delivery.SMS_PATIENCE", 0.1)
+    monkeypatch.setattr("bot.carriers.texting.PATIENCE", 0.1)
     await row(SMS[fault], SMS_STEPS.items(), tmp_path, turned)
 
 

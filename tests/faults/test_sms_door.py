@@ -22,7 +22,7 @@ FAULTS = ["refuses", "breaks down", "is slow", "refuses for good", "sends twice"
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """The sender is slow sooner."""
-    monkeypatch.setattr("bot.delivery.SMS_PATIENCE", 0.1)
+    monkeypatch.setattr("bot.carriers.texting.PATIENCE", 0.1)
 
 
 async def stranger_beside(marie: Dialogue[CoreParent]) -> Dialogue[CoreParent]:
@@ -133,7 +133,7 @@ async def test_a_new_code_does_not_wait_behind_one_that_is_refused(
     meet_core: MeetCore, lang: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The one before never leaves: who gets two codes types the wrong one."""
-    monkeypatch.setattr("bot.delivery.SMS_AGAIN", 600)
+    monkeypatch.setattr("bot.carriers.texting.AGAIN", 600)
     sender = Sender()
     marie = await meet_core(lang=lang, sms=sender)
     sender.faults = ["refuses"]
@@ -149,7 +149,7 @@ async def test_a_code_that_was_cancelled_does_not_leave(
     meet_core: MeetCore, lang: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The parent went back to mend the number: nothing more goes to the wrong one."""
-    monkeypatch.setattr("bot.delivery.SMS_AGAIN", 600)
+    monkeypatch.setattr("bot.carriers.texting.AGAIN", 600)
     sender = Sender()
     marie = await meet_core(lang=lang, sms=sender)
     sender.faults = ["refuses"]

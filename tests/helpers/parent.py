@@ -146,7 +146,7 @@ class CoreBot:
                 paged={"core"} if self.settings.public_url else (),
             )
         )
-        await self.service.delivery.resume()
+        await self.service.delivery.look()
 
     async def closes(self) -> None:
         """Stop the bot."""

@@ -69,7 +69,7 @@ class RunningBot:
                 paged=channels if self.settings.public_url else (),
             )
         )
-        await self.service.delivery.resume()
+        await self.service.delivery.look()
         self.vault = vault
         works = self._posted(bot) if self.webhook else Polling(bot, self._take).run()
         self.polling = asyncio.create_task(works)

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from bot.app import carriers
+from bot.carriers.ledger import LONGEST_WAIT, Ledger
 from bot.channel import Button, Reply, TryLater
-from bot.delivery import LONGEST_WAIT, Delivery
+from bot.delivery import Delivery
 from bot.telegram.client import open_bot
 from bot.telegram.incoming import CHANNEL
 from bot.telegram.outgoing import TelegramChannel
@@ -157,15 +159,9 @@ class Crowd:
             async def tell(*_: object) -> None:
                 raise AssertionError
 
-            delivery = Delivery(
-                database,
-                self.conversations,
-                self.outbox,
-                {CHANNEL: TelegramChannel(bot, pace=pace)},
-                Phone(),
-                self.clock,
-                tell,
-            )
+            ledger = Ledger(database, self.conversations, self.outbox, self.clock, tell)
+            channels = {CHANNEL: TelegramChannel(bot, pace=pace)}
+            delivery = Delivery(ledger, carriers(ledger, channels, Phone()), channels)
             await delivery.look()
             yield delivery
             await delivery.close()
