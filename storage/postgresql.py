@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
+from storage import database as port
 from storage.database import (
     Busy,
     Database,
@@ -21,7 +22,6 @@ from storage.database import (
     Sql,
     StorageError,
     Work,
-    migrations,
     statements,
 )
 from storage.dialect import VERSION, is_of_sqlite, translated
@@ -321,7 +321,7 @@ async def _migrate(connection: "Connection") -> None:
     """Apply what is missing, all or nothing, safe when several processes start."""
     if connection.get_settings().server_encoding != "UTF8":
         raise StorageError("The database is not in UTF-8: make one with ENCODING 'UTF8'.")
-    newest = migrations()[-1][0]
+    newest = port.migrations()[-1][0]
     if await _version(connection) < newest:
         async with connection.transaction():
             await connection.execute(_LOCK, _number("schema"))
@@ -345,7 +345,7 @@ async def _apply_missing(connection: "Connection", made_by: int) -> None:
     if not made_by:
         await connection.execute("CREATE TABLE schema_version (version BIGINT NOT NULL)")
         await connection.execute("INSERT INTO schema_version VALUES (0)")
-    for version, script in migrations():
+    for version, script in port.migrations():
         if version <= made_by:
             continue
         for statement in statements(script):
