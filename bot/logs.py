@@ -46,6 +46,8 @@ class Event(StrEnum):
     SMS_WAITS = "sms_waits", logging.WARNING, "the SMS sender refuses for now; it is tried again until the code has expired"
     SMS_REFUSED = "sms_refused", logging.WARNING, "the SMS sender refuses an SMS for good"
     SMS_UNCLEAR = "sms_unclear", logging.WARNING, "nobody knows whether an SMS left; it is not sent again"
+    STANDING_BY = "standing_by", logging.INFO, "another process asks Telegram for what parents write; this one sends, and takes over when that one stops"
+    STANDBY_WAITS = "standby_waits", logging.WARNING, "the database does not say whether another process asks Telegram; it is asked again"
     TELEGRAM_SILENT = "telegram_silent", logging.WARNING, "Telegram did not answer, or asks to wait"
     WEBHOOK_REFUSED = "webhook_refused", logging.ERROR, "Telegram does not take `SESAME_WEBHOOK_URL`; it is asked again"
     WEBHOOK_LOST = "webhook_lost", logging.WARNING, "another program took the bot's webhook away; it is set again"

@@ -98,12 +98,12 @@ async def _answer(settings: Settings, token: str, sms: SmsSender) -> None:
             await service.delivery.look()
             print(f"https://t.me/{bot.username} is answering. Ctrl-C stops it.", flush=True)
             async with _beside(
-                waking=_wake(service),
+                waking=_wake(service, database),
                 purging=_purge(settings, database, vault, clock),
                 introducing=introduce(bot, settings.contact),
             ) as tasks:
                 take = service.engine.take
-                webhook, polling = web and web.webhook, Polling(bot, take)
+                webhook, polling = web and web.webhook, Polling(bot, take, database)
                 incoming = webhook or polling
                 if web:  # what comes in is no loop of these: when it ends, all ends
                     loops = {name: tasks[name] for name in ("waking", "purging")}
@@ -197,10 +197,11 @@ async def _beside(
         await asyncio.gather(*tasks.values(), return_exceptions=True)
 
 
-async def _wake(service: Service) -> None:
+async def _wake(service: Service, database: Database) -> None:
     """Wake the conversations whose moment has come, and send what nobody here put in, for ever."""
+    wake = _alone(database, "waking", service.engine.wake)
     while True:
-        await _surely(service.engine.wake, Event.WAKING_WAITS)
+        await _surely(wake, Event.WAKING_WAITS)
         await _surely(service.delivery.look, Event.WAKING_WAITS)
         await asyncio.sleep(WAKE_EVERY)
 
@@ -216,7 +217,19 @@ async def _purge(
 
     while True:
         await asyncio.sleep(PURGE_EVERY)
-        await _surely(forget, Event.PURGING_WAITS)
+        await _surely(_alone(database, "purging", forget), Event.PURGING_WAITS)
+
+
+def _alone(
+    database: Database, name: str, work: Callable[[], Awaitable[None]]
+) -> Callable[[], Awaitable[None]]:
+    """The work, done by one process of those that serve this database."""
+
+    async def do() -> None:
+        if await database.hold(name):
+            await work()
+
+    return do
 
 
 async def _surely(work: Callable[[], Awaitable[None]], waits: Event) -> None:

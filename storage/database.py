@@ -107,11 +107,11 @@ def moment(stamped: int) -> datetime:
 class Database(ABC):
     """A database whose schema is this version's, opened by `open_database`."""
 
-    failures = 0
-    """How often work was not done for the database's fault."""
-
     shared = False
     """Whether several processes may serve it."""
+
+    failures = 0
+    """How often work was not done for the database's fault."""
 
     @abstractmethod
     async def run(self, work: Work[T]) -> T:

@@ -10,8 +10,7 @@ import hashlib
 import ssl
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
-from types import ModuleType
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, TypeAlias, TypeVar, cast
 
 from storage import database as port
 from storage.database import (
@@ -25,6 +24,7 @@ from storage.database import (
     statements,
 )
 from storage.dialect import VERSION, is_of_sqlite, translated
+from storage.presence import SESSION, Presence
 
 if TYPE_CHECKING:
     import asyncpg.pool
@@ -49,10 +49,6 @@ _SESSION = {
     "lock_timeout": f"{PATIENCE}s",
     # A machine that was cut off, or stopped in the middle, holds up nobody for longer.
     "idle_in_transaction_session_timeout": f"{2 * PATIENCE}s",
-    # One that is gone without a word is missed after a minute.
-    "tcp_keepalives_idle": "30",
-    "tcp_keepalives_interval": "10",
-    "tcp_keepalives_count": "3",
     "jit": "off",  # our statements are short
 }
 _MIGRATING = {
@@ -69,10 +65,7 @@ class Postgresql(Database):
     def __init__(self, url: str, pool: "Pool") -> None:
         self._url = url
         self._pool = pool
-        # What we hold ends with the connection by which we hold it, and so with the process.
-        self._holder: Any = None  # asyncpg.Connection, once there is one
-        self._held = set[tuple[object, ...]]()
-        self._holding = asyncio.Lock()
+        self._presence = Presence(self._connect_for_presence, _number)
 
     async def run(self, work: Work[T]) -> T:
         """On a connection of the pool, beside other transactions (READ COMMITTED)."""
@@ -92,33 +85,22 @@ class Postgresql(Database):
             yield Postgresql(self._url, pool)
 
     async def hold(self, *name: object) -> bool:
-        """By a lock of one connection, of which each call sees that it still answers."""
-        async with self._holding:
-            try:
-                if self._holder is None or self._holder.is_closed():
-                    self._held.clear()
-                    self._holder = await _asked(None, _connection(self._url))
-                tried = self._holder.fetch("SELECT pg_try_advisory_lock($1)", _number(*name))
-                [[held]] = await _asked(self._holder, tried)
-            except StorageError:
-                self.failures += 1
-                if self._holder is not None:
-                    self._holder.terminate()
-                raise
-            if held:
-                self._held.add(name)
-            return bool(held)
+        """By a lock of a session that lasts."""
+        return await _asked(None, self._presence.hold(*name))
 
     def holds(self, *name: object) -> bool:
-        """As long as the connection is there."""
-        return name in self._held and self._holder is not None and not self._holder.is_closed()
+        """Whether we have it."""
+        return self._presence.holds(*name)
 
     async def is_held(self, *name: object) -> bool:
-        """By a process on any machine."""
-        async with self._connection() as connection:
-            number = _number(*name)
-            found = connection.fetch(_HOLDERS, number >> 32 & _HALF, number & _HALF)
-            return bool(await _asked(connection, found))
+        """Whether a session has it that the server has not given up."""
+        return await _asked(None, self._presence.is_held(*name))
+
+    async def _connect_for_presence(self) -> "asyncpg.Connection":
+        import asyncpg  # noqa: PLC0415 - as in `_pool`
+
+        settings = _SESSION | SESSION
+        return await asyncpg.connect(self._url, timeout=PATIENCE, server_settings=settings)
 
     async def forget_deleted(self) -> None:
         """Let what was deleted be written over. The server's journal is the server's business."""
@@ -130,8 +112,7 @@ class Postgresql(Database):
 
     async def close(self) -> None:
         """Close all connections."""
-        if self._holder is not None:
-            self._holder.terminate()
+        await self._presence.close()
         await _close(self._pool)
 
     async def _of_each_table(self, statement: str) -> None:
@@ -216,14 +197,6 @@ def _number(*names: object) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), signed=True)
 
 
-# A lock's number is kept in two halves (PostgreSQL's manual, pg_locks).
-_HALF = 0xFFFFFFFF
-_HOLDERS = (
-    "SELECT 1 FROM pg_locks JOIN pg_database ON pg_database.oid = database"
-    " WHERE locktype = 'advisory' AND datname = current_database() AND granted"
-    " AND classid = $1 AND objid = $2 AND objsubid = 1 LIMIT 1"
-)
-
 # Ours, each as it is written in SQL.
 _TABLES = (
     "SELECT quote_ident(tablename) FROM pg_tables"
@@ -267,41 +240,25 @@ async def _open(
 
 def _pool(url: str, most: int, *, command_timeout: float | None, **session: str) -> "Pool":
     """Connections to be opened by awaiting it."""
-    return _library().create_pool(
-        url,
-        min_size=1,
-        max_size=most,
-        max_inactive_connection_lifetime=0 if most == 1 else 300,
-        reset=_leave,
-        **_how(command_timeout, session),
-    )
-
-
-async def _connection(url: str) -> "asyncpg.Connection":
-    """One connection."""
-    return await _library().connect(url, **_how(PATIENCE, {}))
-
-
-def _how(command_timeout: float | None, session: dict[str, str]) -> dict[str, Any]:
-    """How each connection is made."""
-    return {
-        "timeout": min(command_timeout or PATIENCE, PATIENCE),
-        "command_timeout": command_timeout,
-        "statement_cache_size": 1000,
-        "max_cached_statement_lifetime": 0,
-        "server_settings": _SESSION | session,
-    }
-
-
-def _library() -> ModuleType:
     try:
         import asyncpg  # noqa: PLC0415 - where SQLite is used it need not be there
     except ModuleNotFoundError:
         raise StorageError(
             "PostgreSQL needs a library: pip install 'sesame-activation[postgresql]'."
         ) from None
-    library: ModuleType = asyncpg
-    return library
+
+    return asyncpg.create_pool(
+        url,
+        min_size=1,
+        max_size=most,
+        timeout=min(command_timeout or PATIENCE, PATIENCE),
+        command_timeout=command_timeout,
+        max_inactive_connection_lifetime=0 if most == 1 else 300,
+        statement_cache_size=1000,
+        max_cached_statement_lifetime=0,
+        server_settings=_SESSION | session,
+        reset=_leave,
+    )
 
 
 async def _leave(_connection: object) -> None:

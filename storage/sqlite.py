@@ -50,16 +50,16 @@ class Sqlite(Database):
         yield self
 
     async def hold(self, *name: object) -> bool:
-        """One process serves a file (storage/holding.py): it is ours."""
+        """Nobody else serves a file (storage/holding.py)."""
         self._held.add(name)
         return True
 
     def holds(self, *name: object) -> bool:
-        """Whether we have asked for it."""
+        """Whether we have it."""
         return name in self._held
 
     async def is_held(self, *name: object) -> bool:
-        """Nobody else can hold it."""
+        """Whether we have it: no other process lives."""
         return name in self._held
 
     async def forget_deleted(self) -> None:
