@@ -3,10 +3,9 @@
 import asyncio
 import multiprocessing
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -31,26 +30,11 @@ from tests.races.runner import (
     one_code,
 )
 
-if TYPE_CHECKING:
-    from tests.helpers.postgres import Postgres
-
 __all__ = ["tmp_path"]
 
 ROUNDS = 1_000
 FEW = [10, pytest.param(1000, marks=pytest.mark.long)]
 MARIE = School().knows("Marie DUPONT", "06 12 34 56 78", {"Léa DUPONT": "14/03/2014"})
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
-    """Where the racers meet: a file, or a database on a server."""
-    if request.param == "sqlite":
-        yield tmp_path / "sesame.sqlite3"
-        return
-    server: Postgres = request.getfixturevalue("postgres")
-    url = server.with_school(MARIE)
-    yield url
-    server.drop(url)
 
 
 def rounds_at(place: Place, rounds: int = ROUNDS) -> int:

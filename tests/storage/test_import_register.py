@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from flows.secret import Secret
-from storage.database import Database, every, one, open_database, run
+from storage.database import Database, Place, every, one, open_database, run
 from storage.importing.load import load
 from storage.importing.records import Guardian, Link, Pupil, RefusedFile
 from storage.importing.report import Report
@@ -96,8 +96,8 @@ class Registry:
 
 
 @pytest.fixture
-async def registry(tmp_path: Path) -> AsyncIterator[Registry]:
-    async with open_database(tmp_path / "register.sqlite3") as database:
+async def registry(place: Place, tmp_path: Path) -> AsyncIterator[Registry]:
+    async with open_database(place) as database:
         yield Registry(database, tmp_path)
 
 
