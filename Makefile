@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 IN := $(VENV)/bin
 
-.PHONY: chat test test-long test-crash format docs clean
+.PHONY: chat test test-servers test-long test-crash format docs clean
 
 chat: $(VENV)/.ready
 	@$(IN)/sesame chat
@@ -14,6 +14,10 @@ test: $(VENV)/.ready-to-test
 	$(IN)/mypy
 	$(IN)/lint-imports
 	$(IN)/pytest --cov --cov-report=term
+
+test-servers: $(VENV)/.ready-to-test
+	PYTHON=$(PYTHON) tests/servers/install
+	@$(IN)/python -m pip install --quiet --disable-pip-version-check --editable ".[ldap]"
 
 test-long: $(VENV)/.ready-to-test
 	$(IN)/pytest -m "long or not long"

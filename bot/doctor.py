@@ -9,9 +9,11 @@ from zoneinfo import ZoneInfo
 import click
 
 import locales
-from bot.app import open_storage, sms_sender
+from bot.app import open_storage
 from bot.operators import backups
 from bot.settings import BadSetting, Settings
+from bot.sms import SmsFault
+from bot.sms.choosing import sms_sender
 from bot.web.certificate import read_tls
 from storage.audit import check
 from storage.conversations import chat_place
@@ -36,7 +38,8 @@ async def examine(settings: Settings, lang: str) -> int:
 async def _findings(settings: Settings, lang: str) -> AsyncIterator[Finding]:
     yield await _database(settings, lang)
     yield _secret(settings, lang)
-    yield _sms(settings, lang)
+    async for finding in _sms(settings, lang):
+        yield finding
     for finding in await _telegram(settings, lang):
         yield finding
 
@@ -72,12 +75,21 @@ def _secret(settings: Settings, lang: str) -> Finding:
     )
 
 
-def _sms(settings: Settings, lang: str) -> Finding:
+async def _sms(settings: Settings, lang: str) -> AsyncIterator[Finding]:
+    """Whether each sender would send, and the credit where the provider tells."""
     try:
-        sms_sender(settings.sms, lambda _to, _text: None)
+        sender = sms_sender(settings, lambda _to, _text: None)
     except BadSetting as error:
-        return False, str(error)
-    return True, locales.say("doctor.sms", lang, {"url": str(settings.sms).partition(":")[0]})
+        yield False, str(error)
+        return
+    for each in sender.each():
+        try:
+            credit = await each.check()
+        except SmsFault as error:
+            yield False, str(error)
+            continue
+        key = "doctor.sms" if credit is None else "doctor.sms_credit"
+        yield True, locales.say(key, lang, {"url": each.name, "credit": credit})
 
 
 async def _telegram(settings: Settings, lang: str) -> list[Finding]:

@@ -71,6 +71,7 @@ EXAMPLES: dict[str, object] = {
     "strength": "très faible",
     "total": 6,
     "until": NOON,
+    "credit": "12.5",
     "url": "file",
     "added": 3,
     "changed": 2,

@@ -56,7 +56,7 @@ def files(tmp_path: Path) -> list[Path]:
     return siecle(tmp_path, [child("DUPONT", "Léa")], people, [link("7"), link("8", legal=True)])
 
 
-async def test_the_report_for_people(files: list[Path], place: Place, tmp_path: Path) -> None:
+async def test_the_report_for_people(files: list[Path], place: Place) -> None:
     run = await _run(files, place)
     assert run.status == 0
     assert run.out.splitlines() == [
@@ -70,7 +70,7 @@ async def test_the_report_for_people(files: list[Path], place: Place, tmp_path: 
     assert run.err.startswith("import.progress n=5 rate=")
 
 
-async def test_the_public_json(files: list[Path], place: Place, tmp_path: Path) -> None:
+async def test_the_public_json(files: list[Path], place: Place) -> None:
     run = await _run(files, place, as_json=True)
     found = json.loads(run.out)
     refused = dict.fromkeys(REASONS, 0) | {"not_a_number": 1}
@@ -90,9 +90,7 @@ async def test_the_public_json(files: list[Path], place: Place, tmp_path: Path) 
     }
 
 
-async def test_a_dry_run_says_so_and_keeps_nothing(
-    files: list[Path], place: Place, tmp_path: Path
-) -> None:
+async def test_a_dry_run_says_so_and_keeps_nothing(files: list[Path], place: Place) -> None:
     for _ in range(2):
         run = await _run(files, place, dry_run=True)
         assert run.out.splitlines()[-1] == "import.dry_run"
@@ -128,9 +126,7 @@ async def test_details_that_cannot_be_written(
     assert "import.details_failed" in run.err
 
 
-async def test_a_refusal_is_one_line_on_standard_error(
-    files: list[Path], place: Place, tmp_path: Path
-) -> None:
+async def test_a_refusal_is_one_line_on_standard_error(files: list[Path], place: Place) -> None:
     run = await _run(files[:1], place)
     assert (run.status, run.out) == (1, "")
     assert run.err == f"sesame: import.refused.missing_siecle_guardians file=a.xml uai={UAI}\n"

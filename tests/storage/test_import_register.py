@@ -235,7 +235,8 @@ async def test_who_has_an_account_keeps_it_through_any_import(registry: Registry
     await registry.database.run(
         run(
             "INSERT INTO accounts (id, identifier_key, password_hash, sealed, chat, opened_at)"
-            " VALUES (1, x'01', '', x'', x'', 0)"
+            " VALUES (1, ?, '', ?, ?, 0)",
+            *(b"\1", b"", b""),
         )
     )
     await registry.database.run(run("INSERT INTO account_guardians VALUES (?, 1)", marie))
