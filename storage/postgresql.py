@@ -159,12 +159,24 @@ async def _begin(connection: "Connection", how: str) -> None:
 
 async def _roll_back(connection: "Connection") -> None:
     """End the transaction; where that cannot be done, the connection with it."""
+    if _is_lost(connection):
+        return
     try:
         await connection.execute("ROLLBACK")
     except BaseException as error:
-        connection.terminate()
+        if not _is_lost(connection):
+            connection.terminate()
         if not isinstance(error, Exception):
             raise
+
+
+def _is_lost(connection: "Connection") -> bool:
+    import asyncpg  # noqa: PLC0415 - as in `_pool`
+
+    try:
+        return bool(connection.is_closed())
+    except asyncpg.InterfaceError:  # the pool has taken it back already
+        return True
 
 
 async def _drive(connection: "Connection", work: Work[T]) -> T:
@@ -223,6 +235,9 @@ async def connect(url: str) -> Postgresql:
 async def visit(url: str) -> AsyncIterator[Postgresql]:
     """One more connection; see `storage.database.visit`."""
     async with _open(url, 1, command_timeout=1, lock_timeout="1s") as pool:
+        async with pool.acquire() as connection:
+            if not await _asked(connection, _version(connection)):
+                raise StorageError("There is nothing of ours in the database.")
         yield Postgresql(url, pool)
 
 
@@ -356,7 +371,7 @@ async def _asked(connection: "Connection | None", answer: Awaitable[T]) -> T:
     except StorageError:
         raise
     except Exception as error:
-        fault = _fault(error, connection is None or connection.is_closed())
+        fault = _fault(error, connection is None or _is_lost(connection))
         if fault is None:
             raise
         raise fault from error
