@@ -361,7 +361,7 @@ def test_our_own_mistake(run: Run, database: Path) -> None:
         connection.execute("ALTER TABLE guardians RENAME TO zebra")
     connection.close()
     line = failed(run("status"))
-    assert line.startswith("our mistake (OperationalError at database.py:")
+    assert line.startswith("our mistake (OperationalError at sqlite.py:")
     assert line.endswith("please report it.")
     assert "guardians" not in line
 
