@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 IN := $(VENV)/bin
 
-.PHONY: chat test test-long test-crash format docs clean
+.PHONY: chat test test-servers test-long test-crash format docs clean
 
 chat: $(VENV)/.ready
 	@$(IN)/sesame chat
@@ -14,6 +14,9 @@ test: $(VENV)/.ready-to-test
 	$(IN)/mypy
 	$(IN)/lint-imports
 	$(IN)/pytest --cov --cov-report=term
+
+test-servers:
+	PYTHON=$(PYTHON) tests/servers/install
 
 test-long: $(VENV)/.ready-to-test
 	$(IN)/pytest -m "long or not long"
