@@ -29,7 +29,7 @@ from flows.secret import Secret
 from storage.accounts import Accounts
 from storage.codes import Codes
 from storage.conversations import Address, Conversations
-from storage.database import Database, open_database
+from storage.database import Database, Place, is_url, open_database
 from storage.invitations import Invitations
 from storage.outbox import ERASE, REPLY, SMS, Outbox
 from storage.register import Register
@@ -117,30 +117,36 @@ def carriers(ledger: Ledger, channels: Mapping[str, Channel], sms: SmsSender) ->
 @asynccontextmanager
 async def open_storage(settings: Settings) -> AsyncIterator[tuple[Database, Vault]]:
     """The database of the settings, and the vault that opens what is sealed in it."""
-    path = settings.database_path
-    async with open_database(path) as database:
-        secrets = partial(secrets_of, settings, path)
+    place = settings.database
+    secrets = partial(secrets_of, settings, place)
+    if is_url(place):
+        secrets()  # before anything is made there
+    async with open_database(place) as database:
         vault = Vault(*secrets(), reread=secrets)
         await database.run(check_secret(vault))
         yield database, vault
 
 
-def secrets_of(settings: Settings, database: Path) -> list[Secret]:
+def secrets_of(settings: Settings, database: Place) -> list[Secret]:
     """The secret, and behind it the one before while `sesame rotate-key` is under way."""
-    before = old_secret_file(database)
     found = [secret_of(settings, database)]
     if settings.old_secret is not None:
         found.append(Secret(settings.old_secret.get_secret_value()))
-    elif settings.secret is None and before.exists():
-        found.append(_read_secret(before))
+    elif settings.secret is None and old_secret_file(Path(database)).exists():
+        found.append(_read_secret(old_secret_file(Path(database))))
     return found
 
 
-def secret_of(settings: Settings, database: Path) -> Secret:
-    """SESAME_SECRET, or the one that was made beside the database on first run."""
+def secret_of(settings: Settings, database: Place) -> Secret:
+    """SESAME_SECRET, or the one that was made beside the database's file on first run."""
     if settings.secret is not None:
         return Secret(settings.secret.get_secret_value())
-    path = secret_file(database)
+    if is_url(database):
+        raise BadSetting(
+            "SESAME_SECRET is not set: with PostgreSQL it must be, the same on every machine; make"
+            " one with: openssl rand -hex 32"
+        )
+    path = secret_file(Path(database))
     if not path.exists():
         _write_once(path, token_hex(32))
     return _read_secret(path)

@@ -10,10 +10,10 @@ import click
 
 import locales
 from bot.app import open_storage, sms_sender
+from bot.operators import backups
 from bot.settings import BadSetting, Settings
 from bot.web.certificate import read_tls
 from storage.audit import check
-from storage.backups import backups_of
 from storage.conversations import chat_place
 from storage.database import StorageError, one
 from storage.vault import VaultError
@@ -64,7 +64,7 @@ def _secret(settings: Settings, lang: str) -> Finding:
     """A key that lies with the backups protects nothing (RELIABILITY 5)."""
     folders = set[Path]()
     with suppress(BadSetting):  # said of the database already
-        folders = {backup.parent for backup in backups_of(settings.database_path)}
+        folders = {backup.parent for backup in backups(settings)}
     if any(list(folder.glob("*.secret*")) for folder in folders):
         return False, locales.say("doctor.secret_in_backups", lang)
     return True, locales.say(

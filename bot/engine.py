@@ -33,7 +33,7 @@ from storage.accounts import Accounts, hash_password, is_password
 from storage.audit import PARENT, Action, note
 from storage.codes import Codes
 from storage.conversations import Address, Conversations
-from storage.database import Database, StorageError, Work
+from storage.database import Database, StorageError, Work, lock
 from storage.invitations import Invitations
 from storage.outbox import ERASE, REPLY, SMS, Outbox
 from storage.register import Register
@@ -221,6 +221,7 @@ class Engine:
     # ---- inside the transaction --------------------------------------------------------------
 
     def _turn(self, update: Update, key: bytes, ready: dict[Slow, i.FromWorld]) -> Work[_Turn]:
+        yield from lock("chat", key)
         now, doors = self._clock(), self._doors
         if update.id and not (yield from doors.conversations.take(update.id, now)):
             return _Turn(update, key, now, Chat())
@@ -357,6 +358,7 @@ class Engine:
         return self._renderer.say(key, turn.chat.lang or "fr", **facts)
 
     def _apologise(self, update: Update, key: bytes) -> Work[None]:
+        yield from lock("chat", key)
         now, doors = self._clock(), self._doors
         if isinstance(update.happened, i.TimeCame):  # or it would fail for ever
             yield from doors.conversations.let_sleep(key)

@@ -48,10 +48,10 @@ async def import_from_shell(
     def say(key: str, **facts: object) -> str:
         return locales.say(key, lang, facts)
 
-    async with open_storage(settings) as (database, vault):
+    async with open_storage(settings) as (database, vault), database.apart() as own:
         return await import_files(
             files,
-            database=database,
+            database=own,
             vault=vault,
             uai=uai,
             school=school,

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -69,7 +69,8 @@ async def serve(settings: Settings) -> None:
 
 
 async def _run(settings: Settings, token: str, sms: SmsSender) -> None:
-    with hold(settings.database_path):  # before anything is migrated
+    path = settings.database_file
+    with hold(path) if path else nullcontext():  # before anything is migrated
         await _answer(settings, token, sms)
 
 
@@ -165,7 +166,7 @@ async def _listening(settings: Settings, token: str, vault: Vault) -> AsyncItera
     from bot.web.server import application, listening  # noqa: PLC0415
 
     tls = read_tls(settings)
-    web = _Web(watch.Watch(str(settings.database_path)))
+    web = _Web(watch.Watch(settings.database))
     pages = watch.routes(web.watch)
     if settings.webhook_url and settings.webhook_path:
         from bot.telegram.webhook import Webhook  # noqa: PLC0415

@@ -5,10 +5,10 @@ from datetime import datetime
 from typing import Any
 
 from storage import tallies
-from storage.accounts import account_place
+from storage.accounts import account_place, lock_guardians
 from storage.audit import Action, note
 from storage.conversations import chat_place
-from storage.database import Work, every, run, run_many, stamp
+from storage.database import Work, every, lock, run, run_many, stamp
 from storage.importing.records import folded
 from storage.register import guardian_place
 from storage.vault import Vault
@@ -69,13 +69,13 @@ def conversations_of(vault: Vault, people: list[Person], phones: set[str]) -> Wo
     """
     guardians = {guardian for person in people for guardian in person.guardians}
     identifiers = {identifier for person in people for identifier in person.identifiers}
-    last, found = 0, []
+    last, found = b"", []
     while rows := (
         yield from every(
-            "SELECT rowid, chat, record FROM chats WHERE rowid > ? ORDER BY rowid LIMIT 1000", last
+            "SELECT chat, record FROM chats WHERE chat > ? ORDER BY chat LIMIT 1000", last
         )
     ):
-        for number, chat, sealed in rows:
+        for chat, sealed in rows:
             record = vault.open(sealed, chat_place(chat))
             if (
                 record["phone"] in phones
@@ -83,7 +83,7 @@ def conversations_of(vault: Vault, people: list[Person], phones: set[str]) -> Wo
                 or guardians.intersection(record["guardians"])
             ):
                 found.append(chat)
-            last = number
+            last = chat
     return found
 
 
@@ -91,6 +91,10 @@ def erase(
     vault: Vault, person: Person, chats: list[bytes], actor: str, reason: str, now: datetime
 ) -> Work[Erased]:
     """Erase the person everywhere; only keyed hashes of name and number keep an import away."""
+    for chat in sorted(chats):
+        yield from lock("chat", chat)
+    yield from lock_guardians(person.guardians)
+    yield from lock("register")
     numbers = [vault.key("phone", number) for number in sorted(person.phones)]
     subject = vault.key("person", *sorted(key.hex() for key in person.keys))
     yield from run_many(

@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from flows.secret import Secret
-from storage.database import StorageError, Work, one, run
+from storage.database import StorageError, Work, lock, lock_shared, one, run
 
 _NONCE = 12  # bytes, NIST SP 800-38D 5.2.1.1
 _CANARY = "canary"
@@ -139,6 +139,7 @@ def _derive(secret: Secret, label: bytes) -> bytes:
 
 def check_secret(vault: Vault) -> Work[None]:
     """See on start that the vault's secret is the database's own. Raises VaultError if not."""
+    yield from lock("secret")
     row = yield from one("SELECT sealed FROM canary")
     if row is None:
         yield from run("INSERT INTO canary VALUES (1, ?)", vault.canary(vault.newest))
@@ -152,6 +153,7 @@ def keep_up(vault: Vault) -> Work[None]:
 
     Raises SecretChanged when it is not: the process must be started again with the new one.
     """
+    yield from lock_shared("secret")  # none comes in force before what this one seals is stored
     row = yield from one("SELECT sealed FROM canary")
     try:
         vault.learn(row[0] if row else b"")
@@ -163,6 +165,7 @@ def keep_up(vault: Vault) -> Work[None]:
 
 def put_in_force(vault: Vault) -> Work[None]:
     """Seal with the vault's newest secret from now on, in every process."""
+    yield from lock("secret")
     canary = vault.canary(vault.newest)
     yield from run("UPDATE canary SET sealed = ?", canary)
     vault.learn(canary)
