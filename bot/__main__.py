@@ -200,11 +200,12 @@ def diagram() -> None:
 
 
 @main.command(help=_("cli.doctor"))
-def doctor() -> None:
+@click.option("--json", "as_json", is_flag=True, help=_("cli.option.json"))
+def doctor(as_json: bool) -> None:
     """What is configured, reachable and missing."""
     from bot.doctor import examine
 
-    run(examine(settings(), person_lang()))
+    run(examine(settings(), person_lang(), as_json))
 
 
 if __name__ == "__main__":

@@ -68,6 +68,11 @@ class Sqlite(Database):
             lambda connection: connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         )
 
+    async def schema(self) -> int:
+        """What the file's head says."""
+        row = await self.prepare(one("PRAGMA user_version"))
+        return int(row[0]) if row else 0
+
     async def check(self) -> None:
         """Read the whole file."""
         found = await self.prepare(one("PRAGMA integrity_check(1)"))
@@ -198,6 +203,7 @@ async def visit(path: str | Path) -> AsyncIterator[Sqlite]:
     try:
         yield Sqlite(connection)
     finally:
+        await connection.interrupt()  # whoever has lost patience does not wait for the file's end
         await connection.close()
 
 

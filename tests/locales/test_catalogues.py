@@ -93,6 +93,16 @@ EXAMPLES: dict[str, object] = {
     "uai": "0750001U",
     "year": "2024",
     "why": "TimedOut",
+    "check": "database",
+    "folder": "/var/lib/sesame",
+    "free": 20_000,
+    "host": "api.telegram.org",
+    "kind": "KeyError",
+    "place": "bot/doctor.py:60",
+    "status": 502,
+    "there": 3,
+    "version": 7,
+    "wanted": 400,
     "name": "@sesame_bot",
 }
 """Every fact that a text may show, at its longest likely."""
