@@ -183,6 +183,15 @@ def purge(as_json: bool) -> None:
     run(purge_old(settings(), as_json, person_lang()))
 
 
+@main.command(help=_("cli.backup"))
+@click.argument("file", type=click.Path(path_type=Path), metavar="FILE")
+def backup(file: Path) -> None:
+    """A copy of the database."""
+    from bot.backup_command import back_up
+
+    run(back_up(settings(), file, person_lang()))
+
+
 @main.command("rotate-key", help=_("cli.rotate-key"))
 def rotate_key() -> None:
     """From one secret to the next."""

@@ -4,6 +4,7 @@ The whole generator of a work runs in aiosqlite's thread in one go: one hop a tu
 statement (a third of the cost).
 """
 
+import asyncio
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -13,7 +14,7 @@ from typing import TypeVar, cast
 
 import aiosqlite
 
-from storage.backups import write_backup
+from storage.backups import copy_to, write_backup
 from storage.database import (
     SKIP_LOCKED,
     Busy,
@@ -205,6 +206,14 @@ async def visit(path: str | Path) -> AsyncIterator[Sqlite]:
     finally:
         await connection.interrupt()  # whoever has lost patience does not wait for the file's end
         await connection.close()
+
+
+async def copy(path: Path, target: Path) -> int:
+    """Copy the file while others work on it; see `storage.backups.copy_to`."""
+    try:
+        return await asyncio.to_thread(copy_to, path, target)
+    except sqlite3.Error as error:
+        raise _named(error) from error
 
 
 def make_folder(folder: Path) -> None:

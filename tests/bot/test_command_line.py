@@ -31,7 +31,7 @@ from tests.telegram.server import BotApi
 
 COMMANDS = (
     *("chat", "serve", "import", "status", "diagram", "doctor", "unlock", "erase", "purge"),
-    "rotate-key",
+    *("rotate-key", "backup"),
 )
 TOKEN = "123456:TEST"
 REGISTER = str(resources.files("bot").joinpath("demo_register.csv"))

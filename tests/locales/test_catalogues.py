@@ -98,6 +98,7 @@ EXAMPLES: dict[str, object] = {
     "free": 20_000,
     "host": "api.telegram.org",
     "kind": "KeyError",
+    "kilobytes": 12_000,
     "place": "bot/doctor.py:60",
     "status": 502,
     "there": 3,
@@ -112,6 +113,7 @@ OPERATORS = (
     "report.",
     "import.",
     "doctor.",
+    "backup.",
     "status.",
 )  # read by staff: other words are known there
 NOT_SENTENCES = ("words.", "button.", *OPERATORS)
