@@ -15,8 +15,9 @@ test: $(VENV)/.ready-to-test
 	$(IN)/lint-imports
 	$(IN)/pytest --cov --cov-report=term
 
-test-servers:
+test-servers: $(VENV)/.ready-to-test
 	PYTHON=$(PYTHON) tests/servers/install
+	@$(IN)/python -m pip install --quiet --disable-pip-version-check --editable ".[ldap]"
 
 test-long: $(VENV)/.ready-to-test
 	$(IN)/pytest -m "long or not long"

@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+import tomllib
 from collections.abc import AsyncIterator, Callable, Container, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
@@ -13,8 +14,10 @@ from secrets import token_hex
 from zoneinfo import ZoneInfo
 
 from bot.carriers import Carrier
-from bot.carriers.ledger import Ledger
+from bot.carriers.accounts import AccountDoor
+from bot.carriers.ledger import Ledger, Together
 from bot.carriers.replies import Erasures, Replies
+from bot.carriers.reports import SmsReports
 from bot.carriers.texting import Texting
 from bot.channel import Channel
 from bot.clock import utc_now
@@ -23,15 +26,18 @@ from bot.engine import Doors, Engine, PageAnswer, Update
 from bot.rendering import Renderer
 from bot.seen import Observe, nobody
 from bot.settings import BadSetting, Settings
-from bot.sms import ConsoleSms, FileSms, SmsSender
+from bot.sms import SmsSender
 from flows.inputs import FromWorld
 from flows.secret import Secret
 from storage.accounts import Accounts
 from storage.codes import Codes
 from storage.conversations import Address, Conversations
 from storage.database import Database, Place, is_url, open_database
+from storage.directories import Directory, DirectoryFault
+from storage.directories import Mapping as AccountMapping
 from storage.invitations import Invitations
-from storage.outbox import ERASE, REPLY, SMS, Outbox
+from storage.openings import Openings
+from storage.outbox import ACCOUNT, ERASE, REPLY, SMS, Outbox
 from storage.register import Register
 from storage.vault import Vault, check_secret
 
@@ -44,12 +50,21 @@ class Service:
     delivery: Delivery
     doors: Doors
     now: Callable[[], datetime]
+    reports: SmsReports
 
     async def take(self, update: Update) -> PageAnswer | None:
         """One turn, and all that it sends now."""
         answer = await self.engine.take(update)
         await self.delivery.settle(later=False)
         return answer
+
+    async def forget_passwords(self) -> None:
+        """Erase those that were kept for the account service as long as may be."""
+        if self.doors.openings is None:
+            return
+        database = self.doors.database
+        if await database.run(self.doors.openings.passwords.forget_old(self.now())):
+            await database.forget_deleted()
 
 
 @asynccontextmanager
@@ -70,7 +85,9 @@ async def run_service(
     """
     policy = settings.policy
     accounts = Accounts(vault)
-    conversations = Conversations(vault)
+    conversations, outbox = Conversations(vault), Outbox(vault)
+    directory = directory_of(settings)
+    openings = Openings(accounts, outbox, directory.needs) if directory else None
     doors = Doors(
         database=database,
         conversations=conversations,
@@ -78,14 +95,21 @@ async def run_service(
         codes=Codes(vault, policy, make_code, set(map(conversations.key, settings.desk_chats))),
         accounts=accounts,
         invitations=Invitations(vault),
-        outbox=Outbox(vault),
+        outbox=outbox,
+        openings=openings,
     )
 
-    async def tell(address: Address, happened: FromWorld) -> None:
-        await engine.take(Update(address, happened))
+    async def tell(
+        address: Address, happened: FromWorld, together: Together | None = None, /
+    ) -> None:
+        await engine.take(Update(address, happened, together=together))
 
-    ledger = Ledger(database, conversations, doors.outbox, clock, tell, observe)
-    delivery = Delivery(ledger, carriers(ledger, channels, sms), channels)
+    ledger = Ledger(database, conversations, outbox, clock, tell, observe)
+    ways = carriers(ledger, channels, sms)
+    if directory is not None and openings is not None:
+        ways[ACCOUNT] = AccountDoor(ledger, directory, openings, vault)
+    delivery = Delivery(ledger, ways, channels)
+    reports = SmsReports(ledger)
     # Two hashes at a time: each takes a core and 19 MiB (RELIABILITY 5).
     with ThreadPoolExecutor(2, "argon2") as executor:
         engine = Engine(
@@ -99,10 +123,14 @@ async def run_service(
             observe,
             paged,
         )
-        try:
-            yield Service(engine, delivery, doors, clock)
-        finally:
-            await delivery.close()
+        async with sms.running(reports.hear, vault.token):
+            try:
+                yield Service(engine, delivery, doors, clock, reports)
+            finally:
+                await delivery.close()
+                await reports.close()
+                if directory is not None:
+                    await directory.close()
 
 
 def carriers(ledger: Ledger, channels: Mapping[str, Channel], sms: SmsSender) -> dict[str, Carrier]:
@@ -112,6 +140,48 @@ def carriers(ledger: Ledger, channels: Mapping[str, Channel], sms: SmsSender) ->
         REPLY: Replies(ledger, channels),
         SMS: Texting(ledger, sms, channels),
     }
+
+
+def directory_of(settings: Settings) -> Directory | None:
+    """The account service that SESAME_ACCOUNTS names; None where accounts are opened here.
+
+    Raises BadSetting. Nothing is asked of the service yet.
+    """
+    url = settings.accounts.get_secret_value()
+    kind = url.partition(":")[0]
+    if kind == "embedded":
+        return None
+    try:
+        mapping = _mapping(settings.accounts_mapping)
+        if kind in ("scim+https", "scim+http"):
+            from storage.directories.scim import Scim  # noqa: PLC0415 - an extra, and slow
+
+            return Scim(url, mapping)
+        if kind in ("ldap", "ldaps"):
+            from storage.directories.ldap import Ldap  # noqa: PLC0415 - an extra
+
+            return Ldap(url, mapping)
+    except ModuleNotFoundError as error:
+        extra = "ldap" if kind.startswith("ldap") else "scim"
+        raise BadSetting(
+            f"SESAME_ACCOUNTS needs {error.name}: pip install 'sesame-activation[{extra}]'"
+        ) from None
+    except DirectoryFault as fault:
+        raise BadSetting(f"SESAME_ACCOUNTS: {fault}") from None
+    raise BadSetting(
+        "SESAME_ACCOUNTS: write embedded:, scim+https://…, ldaps://… or ldap://…?starttls"
+    )
+
+
+def _mapping(path: Path | None) -> AccountMapping:
+    if path is None:
+        return {}
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise BadSetting(
+            f"SESAME_ACCOUNTS_MAPPING: {path} cannot be read as TOML ({type(error).__name__})."
+        ) from None
 
 
 @asynccontextmanager
@@ -197,18 +267,3 @@ def _write_once(path: Path, text: str) -> None:
         Path(name).unlink()
     except OSError as error:
         raise BadSetting(f"{path} cannot be written: {error.strerror}.") from error
-
-
-def sms_sender(url: str | None, show: Callable[[str, str], None]) -> SmsSender:
-    """The sender that SESAME_SMS names; `show` displays what `console:` sends."""
-    if url is None:
-        raise BadSetting(
-            "SESAME_SMS is not set: say where codes are sent, for example file:/tmp/sms.jsonl"
-            " to try it, or console: to read them on this screen."
-        )
-    kind, _, rest = url.partition(":")
-    if kind == "console":
-        return ConsoleSms(show)
-    if kind == "file" and rest:
-        return FileSms(Path(rest.removeprefix("//")))
-    raise BadSetting("SESAME_SMS: write console: or file:PATH.")

@@ -7,14 +7,14 @@ import asyncio
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, replace
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, unquote
 
 import click
 from pydantic import SecretStr
 
 from bot.checks import Case, Check, Finding
 from bot.checks.database import audit, database, register, secret
-from bot.checks.doors import sms
+from bot.checks.doors import accounts, sms
 from bot.checks.machine import clock, disk
 from bot.checks.page import page
 from bot.checks.telegram import telegram
@@ -30,7 +30,8 @@ CHECKS: dict[str, tuple[Check, float]] = {
     "secret": (secret, 10),
     "disk": (disk, 5),
     "clock": (clock, 8),
-    "sms": (sms, 10),
+    "sms": (sms, 15),
+    "accounts": (accounts, 15),
     "telegram": (telegram, 12),
     "page": (page, 8),
 }
@@ -79,17 +80,20 @@ def _without_credentials(settings: Settings, found: Iterable[Finding]) -> Iterat
         yield replace(finding, line=line)
 
 
+_DOORS = ("sms", "accounts")
+"""Settings that hold URLs, of which only a part is secret."""
+
+
 def _credentials(settings: Settings) -> Iterator[str]:
     """Each in the ways in which it may be written."""
     for name in type(settings).model_fields:
         value = getattr(settings, name)
         text = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
-        urls = [url for url in text.split() if "://" in url]
-        if isinstance(value, SecretStr) and text and not urls:
+        if isinstance(value, SecretStr) and name not in _DOORS and text.strip():
             yield text.strip()
-            yield text.strip().rpartition(":")[2]  # of a token, what is secret in it
-        for url in urls:
-            user_and_password = urlsplit(url).netloc.rpartition("@")[0]
-            for part in user_and_password.split(":")[-1:]:  # a key alone, or the password
-                if part:
-                    yield from (part, unquote(part), quote(unquote(part), safe=""))
+            yield text.strip().rpartition(":")[2] or text  # of a token, what is secret in it
+        for url in (url for url in text.split() if "://" in url):
+            before = url.partition("://")[2].partition("/")[0].rpartition("@")[0]
+            part = before.partition(":")[2] or before  # the password, or a key alone
+            if part:
+                yield from (part, unquote(part), quote(unquote(part), safe=""))

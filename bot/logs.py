@@ -44,10 +44,17 @@ class Event(StrEnum):
     REPLY_FAILED = "reply_failed", logging.ERROR, "our own mistake in sending a reply; it is tried again"
     REPLY_GIVEN_UP = "reply_given_up", logging.ERROR, "a reply could not be delivered for a day"
     SMS_WAITS = "sms_waits", logging.WARNING, "the SMS sender refuses for now; it is tried again until the code has expired"
+    SMS_ACCOUNT = "sms_account", logging.ERROR, "the SMS provider does not take our account: its password, its credit, or `SESAME_SMS` must be mended (`sesame doctor`)"
+    SMS_NEXT_SENDER = "sms_next_sender", logging.WARNING, "an SMS sender fails; the next one in `SESAME_SMS` is asked"
+    SMS_UNDELIVERED = "sms_undelivered", logging.WARNING, "the SMS provider says that an SMS did not reach the phone"
     SMS_REFUSED = "sms_refused", logging.WARNING, "the SMS sender refuses an SMS for good"
     SMS_UNCLEAR = "sms_unclear", logging.WARNING, "nobody knows whether an SMS left; it is not sent again"
     STANDING_BY = "standing_by", logging.INFO, "another process asks Telegram for what parents write; this one sends, and takes over when that one stops"
     STANDBY_WAITS = "standby_waits", logging.WARNING, "the database does not say whether another process asks Telegram; it is asked again"
+    ACCOUNT_WAITS = "account_waits", logging.WARNING, "the account service does not answer, or its answer was lost; it is looked up and tried again"
+    ACCOUNT_REFUSED = "account_refused", logging.ERROR, "the account service refuses: `taken` (another identifier is tried), `password`, `schema` (see `SESAME_ACCOUNTS_MAPPING`), `rights` (see `sesame doctor`)"
+    ACCOUNT_FAILED = "account_failed", logging.ERROR, "our own mistake with the account service; it is looked up and tried again"
+    PASSWORDS_WAIT = "passwords_wait", logging.ERROR, "passwords whose time is over could not be erased; tried again"
     TELEGRAM_SILENT = "telegram_silent", logging.WARNING, "Telegram did not answer, or asks to wait"
     WEBHOOK_REFUSED = "webhook_refused", logging.ERROR, "Telegram does not take `SESAME_WEBHOOK_URL`; it is asked again"
     WEBHOOK_LOST = "webhook_lost", logging.WARNING, "another program took the bot's webhook away; it is set again"
@@ -84,6 +91,7 @@ class Facts(TypedDict, total=False):
     seconds: float
     percent: int
     area: str
+    sender: str
 
 
 FACTS = {
@@ -101,6 +109,7 @@ FACTS = {
     "seconds": "after which it is tried again; or of which the clock went back",
     "percent": "of the budget that is spent; of the codes that came back",
     "area": "a country",
+    "sender": "the SMS sender: `kannel`, `smpp`, …",
 }
 
 _about: ContextVar[Facts | None] = ContextVar("about", default=None)

@@ -14,7 +14,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from bot.engine import Doors
-from bot.seen import Handled, Hashed, Outcome, Seen, TurnTaken
+from bot.seen import Handled, Hashed, Outcome, Reported, Seen, TurnTaken
 from flows.refusals import Reason
 from flows.table import S
 from storage.database import Work, one
@@ -100,6 +100,18 @@ class Metrics(Collector):
                 registry=self.registry,
             ),
         }
+        self._segments = Counter(
+            "sesame_sms_segments",
+            "SMS that are paid for: a long text takes several",
+            registry=self.registry,
+        )
+        self._reports = Counter(
+            "sesame_sms_reports",
+            "what providers said later of SMS, by `status`: handed_over, undelivered, delivered,"
+            " unknown (none of ours)",
+            ["status"],
+            registry=self.registry,
+        )
         self._locks = Counter(
             "sesame_locks", "pauses begun after too many tries", registry=self.registry
         )
@@ -124,6 +136,8 @@ class Metrics(Collector):
             self._refusals.labels(cause.value)
         for status in ("sent", "refused", "unclear", "expired", "silent"):
             self._handled[SMS].labels(status)
+        for status in ("handed_over", "undelivered", "delivered", "unknown"):
+            self._reports.labels(status)
         for kind in (REPLY, ERASE):
             for status in ("sent", "refused"):
                 self._handled[kind].labels(status)
@@ -135,8 +149,11 @@ class Metrics(Collector):
                 self._take(seen)
             case Hashed(seconds):
                 self._hash_seconds.observe(seconds)
-            case Handled(kind, status):
+            case Handled(kind, status, segments):
                 self._handled[kind].labels(status).inc()
+                self._segments.inc(segments)
+            case Reported(status):
+                self._reports.labels(status).inc()
 
     def _take(self, turn: TurnTaken) -> None:
         self._turns.labels(turn.before or "unknown", turn.outcome.value).inc()

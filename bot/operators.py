@@ -75,6 +75,8 @@ async def erase_person(
         gone = await database.run(erase(vault, person, chats, operator(), reason, utc_now()))
         await database.forget_deleted()
     click.echo(locales.say("erase.done", lang, asdict(gone)))
+    if gone.elsewhere:
+        click.echo(locales.say("erase.elsewhere", lang, {"n": gone.elsewhere}))
     for backup in backups(settings):
         click.echo(locales.say("erase.backup", lang, {"file": str(backup)}))
     return 0

@@ -11,11 +11,13 @@ from importlib import resources
 from pathlib import Path
 
 import locales
-from bot.app import Service, open_storage, run_service, sms_sender
+from bot.app import Service, open_storage, run_service
 from bot.channel import Channel
 from bot.clock import utc_now
 from bot.engine import Update
 from bot.settings import Settings
+from bot.sms import ConsoleSms
+from bot.sms.choosing import sms_sender
 from flows.inputs import Input, Returned
 from storage.conversations import Address
 from storage.database import one
@@ -103,7 +105,9 @@ class Sandbox:
     async def open(self, lang: str | None = None) -> None:
         """Start, and show the question where the person left; in `lang` where it is chosen."""
         database, vault = await self._stack.enter_async_context(open_storage(self._settings))
-        sender = sms_sender(self._settings.sms or "console:", self._show_sms)
+        chosen = self._settings.sms is not None
+        show = self._show_sms
+        sender = sms_sender(self._settings, show) if chosen else ConsoleSms(show)
         channels = {self._address.channel: self._channel}
         self._service = await self._stack.enter_async_context(
             run_service(self._settings, database, vault, channels, sender, self.now)

@@ -41,9 +41,17 @@ class Handled:
 
     kind: str
     status: str
+    segments: int = 0  # of an SMS: how many it took
 
 
-Seen = TurnTaken | Hashed | Handled
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """A provider said what became of an SMS; unknown where it is none of ours."""
+
+    status: str
+
+
+Seen = TurnTaken | Hashed | Handled | Reported
 Observe = Callable[[Seen], None]
 
 

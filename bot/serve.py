@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from bot.app import Service, open_storage, run_service, sms_sender
+from bot.app import Service, open_storage, run_service
 from bot.clock import SteadyClock
 from bot.logs import Event, Log, place_of
 from bot.operators import purge_backups
 from bot.seen import nobody
 from bot.settings import BadSetting, Settings
 from bot.sms import SmsSender
+from bot.sms.choosing import sms_sender
 from bot.stopping import when_told_to_stop
 from bot.telegram.client import open_bot
 from bot.telegram.incoming import CHANNEL
@@ -55,7 +56,7 @@ async def serve(settings: Settings) -> None:
             " is answered, behind your HTTPS server."
         )
     _leave_no_core()
-    sms = sms_sender(settings.sms, _show_sms)
+    sms = sms_sender(settings, _show_sms)
     token = settings.telegram_token.get_secret_value().strip()
     running = asyncio.create_task(_run(settings, token, sms))
     asyncio.get_running_loop().set_exception_handler(_background)
@@ -77,7 +78,7 @@ async def _run(settings: Settings, token: str, sms: SmsSender) -> None:
 async def _answer(settings: Settings, token: str, sms: SmsSender) -> None:
     async with (
         open_storage(settings) as (database, vault),
-        _listening(settings, token, vault) as web,  # while Telegram is waited for, too
+        _listening(settings, token, vault, sms) as web,  # while Telegram is waited for, too
         open_bot(token, settings.telegram_api_url) as bot,
     ):
         channels = {CHANNEL: TelegramChannel(bot, settings.public_url)}
@@ -155,19 +156,21 @@ class _Web:
 
 
 @asynccontextmanager
-async def _listening(settings: Settings, token: str, vault: Vault) -> AsyncIterator["_Web | None"]:
+async def _listening(
+    settings: Settings, token: str, vault: Vault, sms: SmsSender
+) -> AsyncIterator["_Web | None"]:
     """Answer over HTTP meanwhile, where SESAME_LISTEN says so; to Telegram too, where it posts."""
     if settings.listen is None:
         yield None
         return
     # Imported here, as it takes a quarter of a second.
-    from bot.web import password, watch  # noqa: PLC0415
+    from bot.web import password, reports, watch  # noqa: PLC0415
     from bot.web.certificate import read_tls  # noqa: PLC0415
     from bot.web.server import application, listening  # noqa: PLC0415
 
     tls = read_tls(settings)
     web = _Web(watch.Watch(settings.database))
-    pages = watch.routes(web.watch)
+    pages = [*watch.routes(web.watch), *reports.routes(sms)]
     if settings.webhook_url and settings.webhook_path:
         from bot.telegram.webhook import Webhook  # noqa: PLC0415
 
@@ -203,6 +206,7 @@ async def _wake(service: Service, database: Database) -> None:
     while True:
         await _surely(wake, Event.WAKING_WAITS)
         await _surely(service.delivery.look, Event.WAKING_WAITS)
+        await _surely(service.forget_passwords, Event.PASSWORDS_WAIT)
         await asyncio.sleep(WAKE_EVERY)
 
 

@@ -3,6 +3,7 @@
 import re
 from dataclasses import fields
 from datetime import timedelta
+from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -112,7 +113,7 @@ _WEBHOOK = re.compile(
 _SQLITE = re.compile(r"sqlite(?:\+aiosqlite)?:///(.+)")
 _POSTGRESQL = re.compile(r"postgres(?:ql)?(?:\+asyncpg)?://(.+)")
 _SSL = re.compile(r"^ssl=")
-_TAKEN = ("health", "ready", "metrics", "password")  # pages of ours, and what is below them
+_TAKEN = ("health", "ready", "metrics", "password", "sms")  # pages of ours, and what is below them
 _WINDOWS = (
     *("codes_per_number", "codes_per_guardian", "codes_per_chat", "codes_per_prefix"),
     *("page_tries", "codes_in_all", "identities_per_chat", "name_tries", "birthdates_per_child"),
@@ -163,10 +164,28 @@ class Settings(BaseSettings):
         description="the secret before, from the moment that `SESAME_SECRET` is changed until "
         "`sesame rotate-key` has come to its end",
     )
-    sms: str | None = Field(
+    sms: SecretStr | None = Field(
         None,
-        description="where codes are sent: `console:` or `file:PATH` (a JSON object a line); "
-        "`chat` uses `console:`, `serve` insists on a choice",
+        description="where codes are sent: `console:`, `file:PATH` (a JSON object a line), "
+        "`kannel://…`, `smpp://…`, `gammu:FILE` and others (docs/sms.md); several, separated by "
+        "blanks, take over from one another; `chat` uses `console:`, `serve` insists on a choice",
+    )
+    sms_profiles: Path | None = Field(
+        None, description="TOML file with SMS providers of your own (docs/sms.md)"
+    )
+    sms_price: Decimal | None = Field(
+        None, ge=0, description="what one SMS costs, for the sum in `sesame status`"
+    )
+    accounts: SecretStr = Field(
+        SecretStr("embedded:"),
+        description="where accounts are opened: `embedded:` (here), "
+        "`scim+https://CLIENT:SECRET@HOST/scim/v2?token_url=…`, "
+        "`ldaps://BIND-DN:PASSWORD@HOST/BASE`, `ldap://…?starttls` (docs/accounts.md)",
+    )
+    accounts_mapping: Path | None = Field(
+        None,
+        description="TOML file that says which attributes of the account service hold what, where "
+        "it wants others (docs/accounts.md)",
     )
     listen: str | None = Field(
         None,
@@ -523,6 +542,8 @@ def _written(default: object) -> str:
             return "`true`" if default else "`false`"
         case timedelta():
             return f"`{_duration(default)}`"
+        case SecretStr():
+            return f"`{default.get_secret_value()}`"
         case tuple():
             parts = [
                 f"{part[1]}/{_duration(part[0])}" if isinstance(part, tuple) else _duration(part)

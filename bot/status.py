@@ -1,6 +1,7 @@
 """`sesame status`: counts of everything, for a person or as JSON."""
 
 import json
+from decimal import Decimal
 from typing import Any
 
 import click
@@ -17,7 +18,7 @@ from storage.vault import Vault
 async def show_status(settings: Settings, as_json: bool, lang: str) -> None:
     """Print the counts."""
     async with open_storage(settings) as (database, vault):
-        counts = await database.run(_counts(vault))
+        counts = await database.run(_counts(vault, settings.sms_price))
     if as_json:
         click.echo(json.dumps(counts))
         return
@@ -42,9 +43,11 @@ def _flat(numbers: dict[str, Any]) -> list[tuple[str, int]]:
     return flat
 
 
-def _counts(vault: Vault) -> Work[dict[str, dict[str, Any]]]:
+def _counts(vault: Vault, price: Decimal | None) -> Work[dict[str, dict[str, Any]]]:
     by_state = yield from Conversations(vault).by_state()
     outbox = yield from Outbox(vault).by_status()
+    segments = yield from Outbox(vault).segments()
+    cost = {} if price is None else {"cost": float(segments * price)}
     return {
         "register": {
             "schools": (yield from _count("schools")),
@@ -56,7 +59,7 @@ def _counts(vault: Vault) -> Work[dict[str, dict[str, Any]]]:
             "opened": (yield from _count("accounts")),
             "school_notes": (yield from _count("school_notes")),
         },
-        "sms": outbox.pop("sms", {}),
+        "sms": {**outbox.pop("sms", {}), "segments": segments, **cost},
         "outbox": outbox,
     }
 

@@ -43,6 +43,7 @@ class Chat:
     last: str = field(default="", repr=False)
     first: str = field(default="", repr=False)
     phone: str = field(default="", repr=False)  # E.164
+    phone_known: bool = False  # it is the parent's own, and they were told that the school has it
     pending: tuple[str, ...] = field(default=(), repr=False)  # two names or numbers to choose from
     pending_date: date | None = field(default=None, repr=False)
 
@@ -64,6 +65,7 @@ class Chat:
     ticket_until: datetime | None = None
     reserved: str = field(default="", repr=False)  # the identifier that the account will have
     identifier: str = field(default="", repr=False)
+    told_opening: bool = False  # that the account service does not answer
     texted: bool = False  # the identifier was sent by SMS
     locks: int = 0  # how many pauses so far: each is longer
     locked_until: datetime | None = None

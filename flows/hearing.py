@@ -38,8 +38,9 @@ class Heard:
     verdict: Verdict | None = None  # how good the password is
     left: int = 0  # tries
     seconds: int = 0  # to wait
-    moment: datetime | None = None  # when an old code was superseded, when a budget is open again
+    moment: datetime | None = None  # of an old code, of a budget open again, of an SMS
     token: str = field(default="", repr=False)  # of the link by which the parent came
+    found: str = "asked"  # what became of an SMS
 
 
 def offered(chat: Chat) -> tuple[str, ...]:
@@ -234,7 +235,7 @@ def _chosen(chat: Chat, choice: str) -> str:
     elif choice in INTERRUPTIONS:
         chat.interruption = choice
     elif choice in ("first_number", "second_number"):
-        chat.phone = chat.pending[choice == "second_number"]
+        chat.phone, chat.phone_known = chat.pending[choice == "second_number"], False
         chat.pending = ()
     elif chat.state is S.SPLIT_NAME and choice == "yes":
         chat.last, chat.first = chat.pending
@@ -300,7 +301,7 @@ def _phone(chat: Chat, text: str) -> str | Refused:
             return Refused(Reason.CHOOSE)
         chat.pending = number.numbers[:2]
         return "two_numbers"
-    chat.phone = number
+    chat.phone, chat.phone_known = number, False
     return "number"
 
 
@@ -312,7 +313,7 @@ def _contact(chat: Chat, phone: str, own: bool, heard: Heard) -> str:
     number = read_contact(phone)
     if isinstance(number, Refused):
         return _refuse(heard, number)
-    chat.phone = number
+    chat.phone, chat.phone_known = number, False
     return "own_number"
 
 
@@ -380,9 +381,16 @@ _WORDS: dict[type, str] = {
     i.BirthdateRight: "birthdate_right",
     i.BirthdateWrong: "birthdate_wrong",
     i.AccountOpened: "account_opened",
+    i.AccountLate: "account_late",
+    i.AccountElsewhere: "account_elsewhere",
+    i.AccountNotOpened: "account_not_opened",
+    i.PasswordNotTaken: "password_not_taken",
+    i.PasswordGone: "password_gone",
     i.EraseFailed: "erase_failed",
     i.Unlocked: "unlocked",
     i.SmsDelayed: "sms_delayed",
+    i.SmsFailed: "sms_failed",
+    i.SmsFound: "sms_found",
     i.TextFailed: "text_failed",
 }
 
@@ -410,7 +418,7 @@ def note(chat: Chat, answer: i.FromWorld, now: datetime, heard: Heard) -> None:
         case i.CodeBudgetSpent(moment) | i.CodeOld(moment):
             heard.moment = moment
         case i.NumberNotKnown():
-            chat.phone = ""
+            chat.phone, chat.phone_known = "", False
             heard.refused = Refused(Reason.CONTACT_NOT_KNOWN)
         case i.CodeRight():
             chat.proved_at = now
@@ -426,11 +434,17 @@ def note(chat: Chat, answer: i.FromWorld, now: datetime, heard: Heard) -> None:
         case i.AccountExists(identifier) | i.AccountOpened(identifier):
             chat.identifier = identifier
         case _:
-            _note_secret_or_child(chat, answer, heard)
+            _note_more(chat, answer, heard)
 
 
-def _note_secret_or_child(chat: Chat, answer: i.FromWorld, heard: Heard) -> None:
+def _note_more(chat: Chat, answer: i.FromWorld, heard: Heard) -> None:
     match answer:
+        case i.NumberTaken(known):
+            chat.phone_known = known
+        case i.SmsFound(state, at):
+            heard.found, heard.moment = state, at
+        case i.SmsFailed(state):
+            heard.found = state
         case i.PasswordHashed(digest) if chat.state is S.HASHING_PAGE:
             chat.digest, chat.first_digest = digest, ""
         case i.PasswordHashed(digest):

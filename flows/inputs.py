@@ -117,7 +117,17 @@ class SmsDelayed:
 
 @dataclass(frozen=True, slots=True)
 class TextFailed:
-    """The SMS with the identifier did not leave, or nobody knows whether it did."""
+    """The SMS with the identifier did not leave or arrive, or nobody knows whether it did."""
+
+
+@dataclass(frozen=True, slots=True)
+class SmsFailed:
+    """The SMS with the newest code did not leave ("refused"), or did not arrive ("undelivered").
+
+    Whom it may be told, the conversation knows (invariant I10).
+    """
+
+    state: str
 
 
 # ---- the world's answers ---------------------------------------------------------------------
@@ -160,7 +170,21 @@ class CodeBudgetSpent:
 
 @dataclass(frozen=True, slots=True)
 class NumberTaken:
-    """The parent's own shared number can be used."""
+    """The parent's own shared number can be used; `known` where the school surely has it."""
+
+    known: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SmsFound:
+    """What is known of an SMS: `state` is of a closed list, `at` since when, where that is known.
+
+    asked (nothing may be said but that), waiting (it has not left), handed_over, delivered,
+    undelivered, refused, unclear (nobody knows whether it left), expired (it came too late).
+    """
+
+    state: str
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,6 +303,31 @@ class AccountOpened:
     identifier: str
 
 
+@dataclass(frozen=True, slots=True)
+class AccountLate:
+    """The account service has not answered yet, or could not: it is asked on."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccountElsewhere:
+    """The same person's account is being opened by another conversation at this moment."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccountNotOpened:
+    """The account service refuses, or was silent for a day: this opening has come to its end."""
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordNotTaken:
+    """The account service does not take this password."""
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordGone:
+    """The password was kept as long as it may be, and is erased: it is asked for again."""
+
+
 # ---- time ------------------------------------------------------------------------------------
 
 
@@ -313,9 +362,16 @@ FromWorld = (
     | BirthdateRight
     | BirthdateWrong
     | AccountOpened
+    | AccountLate
+    | AccountElsewhere
+    | AccountNotOpened
+    | PasswordNotTaken
+    | PasswordGone
     | EraseFailed
     | Unlocked
     | SmsDelayed
+    | SmsFailed
+    | SmsFound
     | TextFailed
 )
 Input = FromParent | FromWorld | TimeCame | Blocked

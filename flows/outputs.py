@@ -149,6 +149,18 @@ class CheckCode:
 
 
 @dataclass(frozen=True, slots=True)
+class LookForSms:
+    """What became of the SMS with the code, or with the identifier? Answered by SmsFound.
+
+    `honest` where the truth may be told: the number was proved, or is the parent's own and known
+    to be the school's. Else the answer is that it was asked for, whatever became of it (I10).
+    """
+
+    code: bool
+    honest: bool
+
+
+@dataclass(frozen=True, slots=True)
 class CancelCode:
     """The parent went back: the code under way works no more. Not a question."""
 
@@ -190,7 +202,11 @@ class CheckBirthdate:
 
 @dataclass(frozen=True, slots=True)
 class OpenAccount:
-    """Open the account. Answered by AccountOpened or AccountExists."""
+    """Open the account. Answered by AccountOpened or AccountExists.
+
+    Where accounts are opened elsewhere the answer comes later: AccountLate tells that it takes
+    long, PasswordGone, PasswordNotTaken and AccountNotOpened that nothing was opened.
+    """
 
     guardians: tuple[int, ...]
     confirmed: tuple[int, ...]
@@ -205,7 +221,11 @@ class OpenAccount:
 
 @dataclass(frozen=True, slots=True)
 class TellSchool:
-    """Note for the school: `about` is "not_mine" or "birthdate" (a child put aside)."""
+    """Note for the school.
+
+    `about` is "not_mine", "birthdate" (a child put aside) or "not_opened" (the account service
+    refused).
+    """
 
     about: str
     pupil: int
@@ -230,6 +250,7 @@ Question = (
     | LookUpNumber
     | RequestCode
     | CheckCode
+    | LookForSms
     | MatchGuardian
     | HashPassword
     | ComparePassword

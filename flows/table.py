@@ -37,6 +37,7 @@ class S(Enum):
     SENDING = "sending"  # the world makes the first code
     CODE = "code"
     RESENDING = "resending"  # the world makes another code
+    LOOKING_FOR_SMS = "looking_for_sms"  # what became of the code's SMS?
     NO_SMS = "no_sms"  # nothing arrives: what to check
     ASK_SCHOOL = "ask_school"  # what to ask the school for, and the way back
     CHECKING = "checking"  # is it the code?
@@ -55,6 +56,7 @@ class S(Enum):
     CORRECT = "correct"  # what to change before the end
     OPENING = "opening"  # the account is being opened
     DONE = "done"
+    LOOKING_FOR_TEXT = "looking_for_text"  # what became of the SMS with the identifier?
     ALREADY = "already"  # an account exists
     NOT_LEGAL = "not_legal"  # known to the school, but not as a legal guardian
     NO_CHILD = "no_child"  # no pupil who could be confirmed
@@ -127,6 +129,7 @@ WAITING = [
     S.LOOKING_UP,
     S.SENDING,
     S.RESENDING,
+    S.LOOKING_FOR_SMS,
     S.CHECKING,
     S.MATCHING,
     S.HASHING,
@@ -134,6 +137,7 @@ WAITING = [
     S.HASHING_PAGE,
     S.CHECKING_BIRTHDATE,
     S.OPENING,
+    S.LOOKING_FOR_TEXT,
 ]
 ENDED = [S.START, S.STOPPED, S.EXPIRED]  # any message begins (again)
 OPENED = [S.DONE, S.ALREADY]  # there is an account
@@ -216,7 +220,10 @@ FLOW: list[Row] = [
     (S.SENDING,          "budget_spent",      None,               S.CHECK,         "say_budget"),
     ([S.CODE, S.NO_SMS], "code",              None,               S.CHECKING,      "check_code"),
     ([S.CODE, S.NO_SMS], "resend",            None,               S.RESENDING,     "request_code"),
-    (S.CODE,             "nothing_arrives",   None,               S.NO_SMS,        "ask"),
+    (S.CODE,             "nothing_arrives",   None,               S.LOOKING_FOR_SMS, "look_for_sms"),
+    (S.LOOKING_FOR_SMS,  "sms_found",         None,               S.NO_SMS,        "say_sms_found"),
+    ([S.CODE, S.NO_SMS], "sms_failed",        "number_known",     S.NO_SMS,        "say_sms_failed"),
+    ([S.CODE, S.NO_SMS], "sms_failed",        None,               STAY,            "say_nothing"),
     (S.CODE,             "nudge",             None,               STAY,            "offer_help"),
     ([S.CODE, S.NO_SMS], "sms_delayed",       "sms_awaited",      STAY,            "say_sms_late"),
     ([S.CODE, S.NO_SMS], "sms_delayed",       None,               STAY,            "say_nothing"),
@@ -298,8 +305,17 @@ FLOW: list[Row] = [
     (S.CORRECT,          "back",              None,               S.RECAP,         "ask"),
     (S.OPENING,          "account_opened",    None,               S.DONE,          "close"),
     (S.OPENING,          "account_exists",    None,               S.ALREADY,       "close"),
+    # Where accounts are opened elsewhere: until that service has answered, and what it may refuse.
+    (S.OPENING,          "account_late",      "told_account_late", STAY,           "say_nothing"),
+    (S.OPENING,          "account_late",      None,               STAY,            "say_account_late"),
+    (S.OPENING,          "wait",              "told_account_late", STAY,           "say_account_waits"),
+    (S.OPENING,          "account_elsewhere", None,               S.RECAP,         "say_account_elsewhere"),
+    (S.OPENING,          "password_gone",     None,               S.PASSWORD,      "say_password_gone"),
+    (S.OPENING,          "password_not_taken", None,              S.PASSWORD,      "say_password_not_taken"),
+    (S.OPENING,          "account_not_opened", None,              S.RECAP,         "say_account_not_opened"),
     (S.DONE,             "text_me",           "not_texted",       STAY,            "text_identifier"),
-    (S.DONE,             "text_me",           None,               STAY,            "say_texted_already"),
+    (S.DONE,             "text_me",           None,               S.LOOKING_FOR_TEXT, "look_for_text"),
+    (S.LOOKING_FOR_TEXT, "sms_found",         None,               S.DONE,          "say_text_found"),
     (S.DONE,             "text_failed",       None,               STAY,            "say_text_failed"),
     (OPENED,             "services",         None,               STAY,            "say_services"),
     (OPENED,             "another",          None,               S.LAST_NAME,     "start_over"),

@@ -106,6 +106,14 @@ class Turn:
         chat, expires = self.chat, self.chat.code_expires_at
         return not (chat.told_late or chat.away) and expires is not None and self.now < expires
 
+    def number_known(self) -> bool:
+        """The parent was told that the school has this number of theirs: the truth may be told."""
+        return self.chat.phone_known
+
+    def told_account_late(self) -> bool:
+        """The parent knows that the account service does not answer."""
+        return self.chat.told_opening
+
     def _neighbour(self, way: int) -> int | None:
         children, at = self.chat.children, self.chat.child + way
         while 0 <= at < len(children):
@@ -379,6 +387,23 @@ class Turn:
         self._say("code.late")
         self._choices()
 
+    def look_for_sms(self) -> None:
+        """What became of the code's SMS? For a typed number the answer says nothing of it."""
+        self.outputs.append(o.LookForSms(code=True, honest=self.chat.phone_known))
+
+    def say_sms_found(self) -> None:
+        """What is known, and what to check."""
+        found = self.heard.found
+        if found == "asked" and self.chat.told_late:
+            found = "late"
+        at = self.heard.moment or self.chat.code_sent_at
+        self._say_and_ask(f"no_sms.{found}", at=at)
+
+    def say_sms_failed(self) -> None:
+        """It did not leave, or arrive: said unasked, with what else there is to do."""
+        self.chat.nudged = True
+        self._say_and_ask(f"no_sms.{self.heard.found}")
+
     def say_nothing(self) -> None:
         """It was told already, or it does not matter any more."""
 
@@ -602,6 +627,43 @@ class Turn:
             o.OpenAccount(chat.guardians, confirmed, chat.last, chat.first, chat.phone, chat.digest)
         )
 
+    def say_account_late(self) -> None:
+        """The account service does not answer yet: said once, unasked."""
+        self.chat.told_opening = True
+        self._say("opening.late")
+
+    def say_account_waits(self) -> None:
+        """The same, to a parent who writes meanwhile."""
+        self._refusal(Reason.BUSY)
+        self._say("opening.waits")
+
+    def say_password_gone(self) -> None:
+        """The password could not be kept any longer: it is asked for again."""
+        self._refusal(Reason.PASSWORD_GONE)
+        self._say_again_at_password("opening.password_gone")
+
+    def say_password_not_taken(self) -> None:
+        """The account service wants another password than our rules do."""
+        self._refusal(Reason.PASSWORD_NOT_TAKEN)
+        self._say_again_at_password("opening.password_not_taken")
+
+    def _say_again_at_password(self, key: str) -> None:
+        self.chat.digest, self.chat.told_opening = "", False
+        self._say_and_ask(key)
+
+    def say_account_elsewhere(self) -> None:
+        """Two of the parent's conversations came to the end at once: the other one was first."""
+        self._refusal(Reason.ACCOUNT_ELSEWHERE)
+        self._say_and_ask("opening.elsewhere")
+
+    def say_account_not_opened(self) -> None:
+        """It refuses for good, or was silent for too long: the school is told, and may mend it."""
+        self._refusal(Reason.ACCOUNT_NOT_OPENED)
+        self.chat.told_opening = False
+        confirmed = [child for child in self.chat.children if child.status == "confirmed"]
+        self.outputs.append(o.TellSchool("not_opened", confirmed[0].pupil, self.chat.guardians))
+        self._say_and_ask("opening.refused")
+
     def close(self) -> None:
         """An end: erase what is no longer needed, and tell."""
         chat = self.chat
@@ -624,9 +686,15 @@ class Turn:
         self.outputs.append(o.TextIdentifier(self.chat.phone, self.chat.identifier))
         self._say_and_ask("done.texted")
 
-    def say_texted_already(self) -> None:
-        """It was sent already."""
+    def look_for_text(self) -> None:
+        """It was sent already: what became of it?"""
+        self.outputs.append(o.LookForSms(code=False, honest=True))
+
+    def say_text_found(self) -> None:
+        """It was sent already, and this is known of it."""
         self._refusal(Reason.ALREADY_TEXTED)
+        if self.heard.found in ("handed_over", "delivered"):
+            self._say(f"done.text_{self.heard.found}", at=self.heard.moment)
         self._say_and_ask("done.texted_already")
 
     def say_text_failed(self) -> None:

@@ -73,14 +73,19 @@ class Accounts:
             chat,
             stamp(now),
         )
-        account = rows[0][0]
-        for guardian in wanted.guardians:
-            yield from run("INSERT INTO account_guardians VALUES (?, ?)", guardian, account)
-        for pupil in wanted.confirmed:
-            yield from run("INSERT INTO account_pupils VALUES (?, ?)", account, pupil)
+        yield from self.belongs(rows[0][0], wanted.guardians, wanted.confirmed)
         children = len(wanted.confirmed)
         yield from note(self.vault, PARENT, Action.ACCOUNT_OPENED, chat, now, children=children)
         return AccountOpened(identifier)
+
+    def belongs(
+        self, account: int, guardians: tuple[int, ...], pupils: tuple[int, ...]
+    ) -> Work[None]:
+        """Note whose account it is, and for which children it was opened."""
+        for guardian in guardians:
+            yield from run("INSERT INTO account_guardians VALUES (?, ?)", guardian, account)
+        for pupil in pupils:
+            yield from run("INSERT INTO account_pupils VALUES (?, ?)", account, pupil)
 
     def identifier_of(self, guardians: tuple[int, ...]) -> Work[str | None]:
         """The identifier of the account that one of these records has, if any."""
@@ -101,7 +106,7 @@ class Accounts:
             row = yield from one("SELECT reserved FROM guardians WHERE id = ?", guardian)
             if row and row[0] is not None:
                 return str(self.vault.open(row[0], reserved_place(guardian)))
-        identifier = yield from self._free_identifier(stem(first, last))
+        identifier = yield from self.free_identifier(stem(first, last))
         yield from run(
             "UPDATE guardians SET reserved = ? WHERE id = ?",
             self.vault.seal(identifier, reserved_place(guardians[0])),
@@ -109,7 +114,7 @@ class Accounts:
         )
         return identifier
 
-    def _free_identifier(self, wanted: str) -> Work[str]:
+    def free_identifier(self, wanted: str) -> Work[str]:
         """The stem for the first of its name, then stem2, stem3, …"""
         rows = yield from run(
             "INSERT INTO identifier_stems (stem_key, taken) VALUES (?, 1)"

@@ -10,6 +10,8 @@ from storage.audit import Action, note
 from storage.conversations import chat_place
 from storage.database import Work, every, lock, run, run_many, stamp
 from storage.importing.records import folded
+from storage.openings import remove_there
+from storage.outbox import Outbox
 from storage.register import guardian_place
 from storage.vault import Vault
 
@@ -33,6 +35,7 @@ class Erased:
     records: int
     accounts: int
     conversations: int
+    elsewhere: int = 0  # accounts that an outside service is asked to remove
 
 
 def people(vault: Vault, phone: str = "", identifier: str = "") -> Work[list[Person]]:
@@ -104,6 +107,7 @@ def erase(
     for number in numbers:
         yield from tallies.clear(number)
         yield from run("DELETE FROM codes WHERE phone_key = ?", number)
+    elsewhere = yield from _erase_elsewhere(vault, person.guardians, now)
     accounts = 0
     for guardian in person.guardians:
         accounts += len(
@@ -124,7 +128,7 @@ def erase(
         yield from run("DELETE FROM guardians WHERE id = ?", guardian)
     for chat in chats:
         yield from tallies.clear(chat)
-        for table in ("codes", "outbox", "chats"):
+        for table in ("codes", "outbox", "passwords", "chats"):
             yield from run(f"DELETE FROM {table} WHERE chat = ?", chat)  # noqa: S608 - our words
     yield from note(
         vault,
@@ -137,7 +141,34 @@ def erase(
         accounts=accounts,
         conversations=len(chats),
     )
-    return Erased(len(person.guardians), accounts, len(chats))
+    return Erased(len(person.guardians), accounts, len(chats), elsewhere)
+
+
+def _erase_elsewhere(vault: Vault, guardians: list[int], now: datetime) -> Work[int]:
+    """Have the accounts removed that are, or may be, in an outside service; how many."""
+    outbox, asked = Outbox(vault), 0
+    for guardian in guardians:
+        for identifier_key, sealed, key in (
+            yield from every(
+                "SELECT identifier_key, sealed, account_key FROM account_guardians"
+                " JOIN accounts ON accounts.id = account"
+                " WHERE guardian = ? AND account_key IS NOT NULL",
+                guardian,
+            )
+        ):
+            known = vault.open(sealed, account_place(identifier_key))
+            yield from remove_there(outbox, key, known["there"], now)
+            asked += 1
+            yield from run("UPDATE accounts SET account_key = NULL WHERE account_key = ?", key)
+        for key, chat in (
+            yield from run(
+                "DELETE FROM openings WHERE guardian = ? RETURNING account_key, chat", guardian
+            )
+        ):
+            yield from remove_there(outbox, key, None, now)
+            yield from run("DELETE FROM passwords WHERE chat = ?", chat)
+            asked += 1
+    return asked
 
 
 def readmit(vault: Vault, phone: str, actor: str, reason: str, now: datetime) -> Work[int]:

@@ -4,10 +4,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from flows.inputs import SmsFound
 from storage.database import Row, Work, every, moment, one, run, stamp
 from storage.vault import Vault
 
-REPLY, ERASE, SMS = "reply", "erase", "sms"
+REPLY, ERASE, SMS, ACCOUNT = "reply", "erase", "sms", "account"
 _COLUMNS = "id, chat, kind, body, attempts, due_at, created_at, expires_at, status, worker"
 
 # The oldest parcel of a kind that is not done with. No other one of the kind leaves before it, so
@@ -16,6 +17,12 @@ _HEAD = (
     f"SELECT {_COLUMNS} FROM outbox WHERE id = (SELECT min(id) FROM outbox"  # noqa: S608 - our own
     " WHERE chat = ? AND kind = ? AND status IN ('waiting', 'sending'))"
     " AND status IN ('waiting', 'sending') FOR UPDATE SKIP LOCKED"
+)
+
+
+_LAST_SMS = (
+    "SELECT id, status, handed_at, report, reported_at FROM outbox WHERE chat = ? AND kind = 'sms'"
+    " AND CASE WHEN expires_at IS NULL THEN 0 ELSE 1 END = ? ORDER BY id DESC LIMIT 1"
 )
 
 
@@ -42,6 +49,29 @@ class Parcel:
     leaving: bool = False  # a process has said that it sends it
     worker: int | None = None  # that process
     shown: Shown | None = None  # of a reply: what bears buttons before it
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """An SMS was handed over: by which sender, and as what it is known there, if as anything."""
+
+    sender: str
+    message: str | None
+    segments: int  # that are paid for
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """An SMS of which something was reported."""
+
+    chat: bytes
+    is_code: bool  # else an identifier
+    is_last: bool  # of its kind in the conversation
+    is_news: bool  # what was known before weighs less
+
+
+REPORTS = ("", "handed_over", "undelivered", "delivered")
+"""What is reported of an SMS. Each outweighs those before it, in whatever order they come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +139,76 @@ class Outbox:
             "UPDATE outbox SET status = ?, body = NULL WHERE id = ?", status, parcel.number
         )
 
+    def finish_sms(
+        self, parcel: Parcel, status: str, failure: str, taken: Taken | None, now: datetime
+    ) -> Work[None]:
+        """An SMS waits no more. `failure` says why it did not leave, if it did not.
+
+        The statement is the same for one that was for nobody (I10).
+        """
+        sender = message = handed = None
+        if taken is not None:
+            sender, handed = taken.sender, stamp(now)
+            message = self._message_key(taken.sender, taken.message) if taken.message else None
+        yield from run(
+            "UPDATE outbox SET status = ?, body = NULL, sender = ?, message_key = ?,"
+            " segments = ?, handed_at = ?, report = ? WHERE id = ?",
+            status,
+            sender,
+            message,
+            taken.segments if taken else 0,
+            handed,
+            failure or None,
+            parcel.number,
+        )
+
+    def _message_key(self, sender: str, message: str) -> bytes:
+        return self._vault.key("sms", sender, message)
+
+    def report(self, sender: str, message: str, status: str, now: datetime) -> Work[Known | None]:
+        """Note what the sender says of an SMS; None where none of that name was handed to it."""
+        row = yield from one(
+            "SELECT id, chat, CASE WHEN expires_at IS NULL THEN 0 ELSE 1 END FROM outbox"
+            " WHERE message_key = ? ORDER BY id DESC LIMIT 1",
+            self._message_key(sender, message),
+        )
+        if row is None:
+            return None
+        number, chat, is_code = row
+        weaker = REPORTS[: REPORTS.index(status)]
+        news = yield from run(
+            "UPDATE outbox SET report = ?, reported_at = ? WHERE id = ?"
+            " AND coalesce(report, '') IN (?, ?, ?) RETURNING id",
+            status,
+            stamp(now),
+            number,
+            *weaker,
+            *("",) * (3 - len(weaker)),
+        )
+        last = yield from one(_LAST_SMS, chat, is_code)
+        is_last = last is not None and last[0] == number
+        return Known(chat, bool(is_code), is_last, bool(news))
+
+    def sms_found(self, chat: bytes, *, code: bool) -> Work[SmsFound]:
+        """What is known of the conversation's last code, or of its identifier that was sent."""
+        row = yield from one(_LAST_SMS, chat, int(code))
+        if row is None:
+            return SmsFound("asked")
+        _, status, handed_at, report, reported_at = row
+        if report == "handed_over":
+            return SmsFound(report, moment(handed_at))
+        if report is not None:
+            return SmsFound(report, None if reported_at is None else moment(reported_at))
+        if status == "sent":
+            return SmsFound("handed_over", moment(handed_at))
+        return SmsFound("waiting" if status in ("waiting", "sending") else "asked")
+
+    def segments(self) -> Work[int]:
+        """How many SMS were paid for, as long as it is known what was sent."""
+        row = yield from one("SELECT coalesce(sum(segments), 0) FROM outbox")
+        assert row is not None  # noqa: S101 - an aggregate always has a row
+        return int(row[0])
+
     def finish_reply(
         self, parcel: Parcel, name: str | None, *, waits: bool, keeps_buttons: bool
     ) -> Work[None]:
@@ -146,6 +246,15 @@ class Outbox:
             " due_at = ? WHERE id = ? AND status IN ('waiting', 'sending')",
             stamp(due),
             parcel.number,
+        )
+
+    def drop(self, chat: bytes, kind: str) -> Work[None]:
+        """What waits there need not leave any more."""
+        yield from run(
+            "UPDATE outbox SET status = 'dropped', body = NULL"
+            " WHERE chat = ? AND kind = ? AND status = 'waiting'",
+            chat,
+            kind,
         )
 
     def drop_codes(self, chat: bytes) -> Work[None]:

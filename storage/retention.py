@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 from flows.policy import DAY
 from storage.audit import SESAME, Action, note
 from storage.database import Database, Work, lock, run, stamp
+from storage.openings import abandon
+from storage.passwords import Passwords
 from storage.vault import Vault
 
 _BATCH = 5_000
@@ -64,6 +66,8 @@ async def purge(
         gone[table] = 0
         while deleted := await database.run(_delete(table, old, before)):
             gone[table] += deleted
+    gone["passwords"] = await database.run(Passwords(vault).forget_old(now))
+    gone["openings"] = await database.run(abandon(vault, now))
     if any(gone.values()) or actor != SESAME:
         await database.run(note(vault, actor, Action.PURGED, None, now, **gone))
     await database.forget_deleted()

@@ -8,7 +8,9 @@ from storage.accounts import account_place, reserved_place
 from storage.audit import Action, note
 from storage.conversations import address_place, chat_place
 from storage.database import Database, Work, every, run_many
+from storage.openings import opening_place
 from storage.outbox import outbox_place
+from storage.passwords import password_place
 from storage.register import guardian_place, pupil_place
 from storage.vault import Vault, put_in_force
 
@@ -35,6 +37,8 @@ SEALED = (
     Sealed("guardians", "reserved", "id", reserved_place),
     Sealed("pupils", "sealed", "uai, source_key", pupil_place),
     Sealed("accounts", "sealed", "identifier_key", account_place),
+    Sealed("openings", "sealed", "account_key", opening_place, "account_key", b""),
+    Sealed("passwords", "sealed", "chat", password_place, "chat", b""),
 )
 """All of them: a test compares them with the schema."""
 

@@ -5,10 +5,13 @@ from collections.abc import Container
 
 from bot.carriers.ledger import MOST_TRIES, Ledger
 from bot.logs import Event, Log
-from bot.sms import SmsRefused, SmsSender
-from flows.inputs import SmsDelayed, TextFailed
+from bot.seen import Handled
+from bot.sms import Sms, SmsRefused, SmsSender, SmsUnclear
+from bot.sms.port import OPERATORS_FAULT
+from bot.sms.segments import segments
+from flows.inputs import SmsDelayed, SmsFailed, TextFailed
 from storage.conversations import Address
-from storage.outbox import Parcel
+from storage.outbox import SMS, Parcel, Taken
 
 log = Log("delivery")
 
@@ -32,41 +35,51 @@ class Texting:
         """Hand it over; where it is for nobody do the same, but for the sender."""
         assert address is not None  # noqa: S101 - it was for a channel of ours
         if parcel.expires_at and parcel.expires_at <= self._ledger.clock():
-            return await self._finish(parcel, "failed", "expired")  # dead on arrival
+            return await self._finish(parcel, "expired")  # dead on arrival
         if self._is_down:
             await self._ledger.tell(address, SmsDelayed())
         if not parcel.body["to"]:
-            return await self._finish(parcel, "sent")
+            return await self._finish(parcel)
+        sms = Sms(parcel.number, parcel.body["to"], parcel.body["text"], parcel.expires_at)
         try:
             async with asyncio.timeout(PATIENCE):
-                await self._sender.send(parcel.number, parcel.body["to"], parcel.body["text"])
+                taken = await self._sender.send(sms)
         except SmsRefused as refused:
-            if refused.final:  # of this number alone: nobody is told, it would tell who is known
-                log(Event.SMS_REFUSED, kind=refused.kind)
-                await self._not_sent(address, parcel, "refused")
-            elif parcel.attempts < MOST_TRIES:
-                log(Event.SMS_WAITS, kind=refused.kind)
-                await self._ledger.later(parcel, AGAIN)
-                await self._fails()
-            else:
-                await self._not_sent(address, parcel, "refused")
+            await self._refused(address, parcel, refused)
         except Exception as error:
-            log(Event.SMS_UNCLEAR, kind=type(error).__name__)  # it may have left: never again
+            kind = error.kind if isinstance(error, SmsUnclear) else type(error).__name__
+            log(Event.SMS_UNCLEAR, kind=kind)  # it may have left: never again
             await self._not_sent(address, parcel, "unclear")
             await self._fails()
         else:
             self._is_down = False
-            await self._finish(parcel, "sent")
+            note = Taken(taken.sender, taken.message, segments(sms.text))
+            await self._finish(parcel, taken=note)
         return None
+
+    async def _refused(self, address: Address, parcel: Parcel, refused: SmsRefused) -> None:
+        if refused.kind in OPERATORS_FAULT:
+            log(Event.SMS_ACCOUNT, kind=refused.kind)
+        if refused.final:
+            log(Event.SMS_REFUSED, kind=refused.kind)
+            await self._not_sent(address, parcel, "refused")
+        elif parcel.attempts < MOST_TRIES:
+            log(Event.SMS_WAITS, kind=refused.kind)
+            await self._ledger.later(parcel, AGAIN)
+            await self._fails()
+        else:
+            await self._not_sent(address, parcel, "refused")
 
     async def lost(self, parcel: Parcel) -> None:
         """It may have left: never again."""
-        await self._finish(parcel, "failed", "unclear")
+        await self._finish(parcel, "unclear")
 
-    async def _not_sent(self, address: Address, parcel: Parcel, handled: str) -> None:
-        await self._finish(parcel, "failed", handled)
+    async def _not_sent(self, address: Address, parcel: Parcel, failure: str) -> None:
+        await self._finish(parcel, failure)
         if parcel.expires_at is None:  # the identifier, after the proof: there honesty is allowed
             await self._ledger.tell(address, TextFailed())
+        elif failure == "refused":  # the conversation says it to nobody whom it would tell anything
+            await self._ledger.tell(address, SmsFailed("refused"))
 
     async def _fails(self) -> None:
         """Tell all who wait for a code, known or not: who alone is told would be known (I10).
@@ -81,8 +94,11 @@ class Texting:
         for address in await ledger.note(ledger.conversations.awaiting_sms, self._channels):
             await ledger.tell(address, SmsDelayed())
 
-    async def _finish(self, parcel: Parcel, status: str, handled: str = "") -> None:
+    async def _finish(self, parcel: Parcel, failure: str = "", taken: Taken | None = None) -> None:
         """An SMS for nobody was neither sent nor did it fail."""
-        if not parcel.body["to"]:
-            status = handled = "silent"
-        await self._ledger.finish(parcel, status, handled)
+        silent = not parcel.body["to"]
+        status = "silent" if silent else "failed" if failure else "sent"
+        failure = "" if silent else failure
+        outbox, now = self._ledger.outbox, self._ledger.clock()
+        await self._ledger.note(outbox.finish_sms, parcel, status, failure, taken, now)
+        self._ledger.observe(Handled(SMS, failure or status, taken.segments if taken else 0))

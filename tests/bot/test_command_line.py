@@ -201,7 +201,7 @@ COUNTS = {
     "register": {"schools": 2, "guardians": 8, "pupils": 8},
     "conversations": {"code": 1, "done": 1},
     "accounts": {"opened": 1, "school_notes": 0},
-    "sms": {"sent": 2},
+    "sms": {"sent": 2, "segments": 2},
 }
 
 
@@ -239,7 +239,7 @@ def test_status_of_nothing(run: Run) -> None:
         "register": {"schools": 0, "guardians": 0, "pupils": 0},
         "conversations": {},
         "accounts": {"opened": 0, "school_notes": 0},
-        "sms": {},
+        "sms": {"segments": 0},
         "outbox": {},
     }
 

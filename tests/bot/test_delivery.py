@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 
 from bot.app import carriers
-from bot.carriers.ledger import MOST_TRIES, Ledger
+from bot.carriers.ledger import MOST_TRIES, Ledger, Together
 from bot.carriers.replies import GIVE_UP_ERASING
 from bot.channel import Reply, TryLater, Undeliverable
 from bot.delivery import Delivery
-from bot.sms import SmsRefused
+from bot.sms import Sms, SmsRefused, Taken
+from bot.sms.port import Simple
 from flows.chat import Chat
-from flows.inputs import EraseFailed, FromWorld, SmsDelayed, TextFailed
+from flows.inputs import EraseFailed, FromWorld, SmsDelayed, SmsFailed, TextFailed
 from flows.secret import Secret
 from flows.table import S
 from storage.conversations import Address, Conversations
@@ -64,11 +65,14 @@ class Messenger(Outside):
         await self._takes(place, f"erase {message}")
 
 
-class Provider(Outside):
+class Provider(Simple, Outside):
     """An SMS provider."""
 
-    async def send(self, parcel: int, to: str, text: str) -> None:
-        await self._takes(to, text)
+    name = "provider"
+
+    async def send(self, sms: Sms) -> Taken:
+        await self._takes(sms.to, sms.text)
+        return Taken(self.name)
 
 
 class Desk:
@@ -104,7 +108,9 @@ class Desk:
         self.before_sending()  # the time is looked at between taking a parcel and sending it
         return self.clock()
 
-    async def _tell(self, address: Address, happened: FromWorld) -> None:
+    async def _tell(
+        self, address: Address, happened: FromWorld, together: Together | None = None, /
+    ) -> None:
         self.told.append((address.place, happened))
 
     async def puts(
@@ -348,12 +354,12 @@ async def test_while_the_sender_is_down_each_new_one_hears_it_at_once(desk: Desk
     assert len(desk.provider.got) == 1
 
 
-async def test_a_number_that_does_not_exist_is_told_to_nobody(desk: Desk) -> None:
-    """It would tell that the number is in the register."""
+async def test_a_number_that_does_not_exist_is_told_to_the_conversation(desk: Desk) -> None:
+    """Which says nothing of it where that would tell that the number is in the register."""
     desk.provider.faults["+33612345678"].append(SmsRefused("unknown_number", final=True))
     await desk.sms_to("+33612345678", "marie")
     await desk.sends()
-    assert desk.told == []
+    assert desk.told == [("marie", SmsFailed("refused"))]
 
 
 @pytest.mark.parametrize("fault", [SmsRefused("unknown_number", final=True), TimeoutError()])

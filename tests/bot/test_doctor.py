@@ -15,6 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import trustme
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 from telegram import Bot
 
 import locales
@@ -46,7 +49,7 @@ if TYPE_CHECKING:
 
 __all__ = ["_machine", "command", "database", "telegram"]  # the machine on which it runs
 
-ALL = ["database", "register", "audit", "secret", "disk", "clock", "sms", "telegram"]
+ALL = ["database", "register", "audit", "secret", "disk", "clock", "sms", "accounts", "telegram"]
 UPGRADES = Path(__file__).parents[1] / "upgrade"
 
 Findings = dict[str, tuple[bool, str]]
@@ -112,7 +115,7 @@ async def test_for_a_person(command: Run, telegram: BotApi, lang: str) -> None:
     result = await asyncio.to_thread(command, "doctor", **own)
     assert result.exit_code == 1
     lines = result.stdout.splitlines()
-    assert [line[0] for line in lines] == [*"✓✓✓✓✓✓", "✗", "✓"]
+    assert [line[0] for line in lines] == [*"✓✓✓✓✓✓", "✗", "✓", "✓"]
     assert lines[1] == "✓ " + locales.say("doctor.register", lang, {"n": 8})
     assert lines[6].startswith("✗ SESAME_SMS is not set: ")
 
@@ -523,9 +526,6 @@ async def test_a_webhook_that_telegram_reaches_or_not(
         assert "1 message" in line
 
 
-# ---- the public page -------------------------------------------------------------------------
-
-
 class Site:
     """A machine on which the public page is, with the certificates of an authority of our own."""
 
@@ -564,6 +564,77 @@ class Site:
 @pytest.fixture
 def site(tmp_path: Path) -> Site:
     return Site(tmp_path)
+
+
+# ---- the doors that providers are behind -----------------------------------------------------
+
+
+@asynccontextmanager
+async def provider(status: int, answer: object = None) -> AsyncIterator[str]:
+    """A machine that answers every question like this: its host and port."""
+
+    async def told(_request: Request) -> Response:
+        return JSONResponse(answer, status)
+
+    port = free_port()
+    pages = [Route("/{path:path}", told, methods=["GET", "POST"])]
+    async with listening(f"127.0.0.1:{port}", application(pages)):
+        yield f"127.0.0.1:{port}"
+
+
+@pytest.mark.usefixtures("register")
+async def test_senders_of_sms(command: Run, telegram: BotApi, site: Site, tmp_path: Path) -> None:
+    """Of each what is wrong with it; the password is in no line."""
+    closed = free_port()
+    async with provider(403) as stranger, provider(500) as ill, site.answers():
+        senders = {
+            f"kannel://u:zebra@127.0.0.1:{closed}": says("why_port_closed"),
+            f"kannel://u:zebra@{stranger}": "does not know this user and password",
+            f"kannel://u:zebra@{ill}": "answers 500",
+            f"kannel://u:zebra@localhost:{site.port}?tls=yes": says("why_certificate_chain"),
+            "kannel://u:zebra@no-such-name.invalid": says("why_no_name"),
+            f"smpp://u:zebra@127.0.0.1:{closed}": says("why_port_closed"),
+            f"file:{tmp_path}": "the file cannot be written",
+        }
+        for url, words in senders.items():
+            _, found = await examined(command, telegram, SESAME_SMS=url)
+            assert list(bad(found)) == ["sms"], url
+            assert words in found["sms"][1], url
+            assert "zebra" not in found["sms"][1]
+    credit = {"plan": [{"type": "sms", "credits": 12.5}]}
+    async with provider(200, credit) as good:
+        own = {"SESAME_SMS": f"brevo://:zebra@{good}?tls=no"}
+        _, found = await examined(command, telegram, **own)
+        assert found["sms"] == (True, says("sms_credit", url="brevo", credit="12.5"))
+
+
+@pytest.mark.usefixtures("register")
+async def test_several_senders_have_a_line_each(telegram: BotApi, database: Path) -> None:
+    settings = test_settings(database, sms=f"console: kannel://u:p@127.0.0.1:{free_port()}")
+    found = await _looked(settings, "sms")
+    assert [finding.ok for finding in found] == [True, False]
+
+
+@pytest.mark.usefixtures("register")
+async def test_the_account_service(command: Run, telegram: BotApi, site: Site) -> None:
+    closed = free_port()
+    async with provider(401) as stranger, site.answers():
+        services = {
+            f"scim+http://:zebra@127.0.0.1:{closed}/scim/v2": says("why_port_closed"),
+            f"scim+http://:zebra@{stranger}/scim/v2": "",
+            f"scim+https://:zebra@localhost:{site.port}/scim/v2": "certificate",
+            "pigeon://u:zebra@127.0.0.1": "SESAME_ACCOUNTS: write embedded:",
+        }
+        for url, words in services.items():
+            _, found = await examined(command, telegram, SESAME_ACCOUNTS=url)
+            assert list(bad(found)) == ["accounts"], url
+            assert words in found["accounts"][1], found["accounts"]
+            assert "zebra" not in found["accounts"][1]
+    _, found = await examined(command, telegram)
+    assert found["accounts"] == (True, says("accounts_here"))
+
+
+# ---- the public page -------------------------------------------------------------------------
 
 
 @pytest.mark.usefixtures("register")
@@ -657,6 +728,7 @@ SECRETS: dict[str, Callable[[str], str]] = {
     "SESAME_WEBHOOK_SECRET": lambda secret: secret,
     "SESAME_TELEGRAM_TOKEN": lambda secret: f"123456:{secret}",
     "SESAME_SMS": lambda secret: f"console: kannel://sesame:{secret}@127.0.0.1",
+    "SESAME_ACCOUNTS": lambda secret: f"scim+https://client:{secret}@localhost/scim/v2",
     "SESAME_DATABASE_URL": lambda secret: f"postgresql://sesame:{secret}@127.0.0.1/sesame",
 }
 

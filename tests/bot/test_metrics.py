@@ -16,7 +16,7 @@ from bot.channel import Reply, TryLater, Undeliverable, said
 from bot.engine import Update
 from bot.metrics import Metrics, count
 from bot.seen import Outcome
-from bot.sms import SmsRefused
+from bot.sms import Sms, SmsRefused, Taken
 from flows import inputs as i
 from flows.refusals import Reason
 from flows.table import S
@@ -50,10 +50,10 @@ class Provider(Phone):
 
     fault: BaseException | None = None
 
-    async def send(self, parcel: int, to: str, text: str) -> None:
+    async def send(self, sms: Sms) -> Taken:
         if self.fault:
             raise self.fault
-        await super().send(parcel, to, text)
+        return await super().send(sms)
 
 
 @dataclass
@@ -217,6 +217,7 @@ async def test_no_label_is_a_persons(counted: Counted) -> None:
     closed = {state.value for state in S} | {outcome.value for outcome in Outcome} | {"unknown"}
     closed |= {reason.value for reason in Reason}
     closed |= {"sent", "refused", "unclear", "expired", "silent"}
+    closed |= {"handed_over", "undelivered", "delivered"}
     for sample in counted.samples():
         for label, value in sample.labels.items():
             assert value in closed or label == "le", (sample.name, label, value)

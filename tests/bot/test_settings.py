@@ -233,6 +233,7 @@ WRONG = [
     *[(name, value) for name in _WINDOWS for value in ("4/1h 5/1h", "5/1h 4/1d")],
     *[(name, value) for name in _WAITS for value in ("2m 1m", "0s", "1m 3m 2m")],
     *[(name, value) for name in _PERCENTS for value in ("-1", "101", "zebra", "2.75")],
+    *[("sms_price", value) for value in ("-1", "zebra")],
     *[("codes_per_day", value) for value in ("0", "-1", "zebra")],
     *[("conversion_sample", value) for value in ("9", "10001", "zebra")],
     *[("code_digits", value) for value in ("5", "7", "9", "zebra")],
@@ -276,7 +277,7 @@ def test_a_wrong_setting_is_named_in_one_line(
 
 
 def test_every_setting_that_can_be_wrong_was_tried() -> None:
-    free = {"telegram_token", "telegram_api_url", "sms", "contact", "database_url"}
+    free = {"telegram_token", "telegram_api_url", "sms", "sms_profiles", "contact", "database_url"}
     assert {name for name, _ in WRONG} == set(Settings.model_fields) - free
 
 

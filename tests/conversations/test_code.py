@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from bot.channel import said
+from bot.sms import Sms, Taken
 from flows.table import S
 from tests.conversations.conftest import Arrive, Meet, MeetCore
 from tests.conversations.roads import CODE_OF_MARIE, MARIE
@@ -320,7 +321,7 @@ async def test_the_sms_provider_is_down(meet_core: MeetCore, lang: str) -> None:
     """The parent is still asked, and can ask for another; nothing is lost."""
 
     class Down(Phone):
-        async def send(self, parcel: int, to: str, text: str) -> None:
+        async def send(self, sms: Sms) -> Taken:
             raise ConnectionError
 
     parent = await meet_core(lang=lang, sms=Down())

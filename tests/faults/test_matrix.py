@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from bot.sms import SmsRefused
+from bot.sms import Sms, SmsRefused, Taken
 from flows.table import S
 from storage.database import every
 from tests.faults.way import ANSWERS, NEXT, Way
@@ -105,7 +105,7 @@ class Sender(Phone):
         super().__init__()
         self.faults: list[str] = []
 
-    async def send(self, parcel: int, to: str, text: str) -> None:
+    async def send(self, sms: Sms) -> Taken:
         """Fail as planned."""
         match self.faults.pop(0) if self.faults else "":
             case "refuses":
@@ -115,13 +115,13 @@ class Sender(Phone):
             case "breaks down":
                 raise ConnectionResetError
             case "sends, breaks down":
-                await super().send(parcel, to, text)
+                await super().send(sms)
                 raise ConnectionResetError
             case "is slow":
                 await asyncio.sleep(60)
             case "sends twice":
-                await super().send(parcel, to, text)
-        await super().send(parcel, to, text)
+                await super().send(sms)
+        return await super().send(sms)
 
 
 def pragma(bad: str, good: str) -> Strike:

@@ -21,6 +21,7 @@ WORLD: tuple[i.FromWorld, ...] = (
     i.CodeTooSoon(42),
     i.CodeBudgetSpent(NOW + timedelta(hours=1)),
     i.NumberTaken(),
+    i.NumberTaken(known=True),
     i.NumberNotKnown(),
     i.CodeRight(),
     i.CodeWrong(4),
@@ -41,14 +42,36 @@ WORLD: tuple[i.FromWorld, ...] = (
     i.BirthdateWrong(0),
     i.AccountOpened("m.dupont12"),
     i.AccountExists("m.dupont12"),
+    i.AccountLate(),
+    i.AccountElsewhere(),
+    i.AccountNotOpened(),
+    i.PasswordNotTaken(),
+    i.PasswordGone(),
     i.EraseFailed(),
     i.Unlocked(),
     i.SmsDelayed(),
+    i.SmsFailed("refused"),
+    i.SmsFailed("undelivered"),
+    i.SmsFound("asked"),
+    i.SmsFound("waiting"),
+    i.SmsFound("handed_over", NOW),
+    i.SmsFound("delivered", NOW),
+    i.SmsFound("undelivered", NOW),
+    i.SmsFound("refused"),
+    i.SmsFound("unclear"),
+    i.SmsFound("expired"),
     i.TextFailed(),
 )
 """Every answer of the world in each of its meanings, the hoped one first."""
 
-TIDINGS = (i.EraseFailed, i.Unlocked, i.SmsDelayed, i.TextFailed)
+TIDINGS = (
+    i.EraseFailed,
+    i.Unlocked,
+    i.SmsDelayed,
+    i.SmsFailed,
+    i.TextFailed,
+    i.AccountLate,
+)
 """What the world tells without being asked."""
 
 

@@ -407,6 +407,9 @@ class Walk(RuleBasedStateMachine):
             expires = before.code_expires_at
             due = expires is not None and self.now < expires and not before.told_late
             assert self.said == (["code.late"] if due else [])
+        elif isinstance(late, i.SmsFailed) and before.state in (S.CODE, S.NO_SMS):
+            told = [f"no_sms.{late.state}", "progress", "no_sms.ask"] if before.phone_known else []
+            assert self.said == told
         elif isinstance(late, i.TextFailed) and before.state is S.DONE:
             assert (self.said[0], self.chat.texted) == ("done.text_failed", False)
         else:

@@ -123,6 +123,7 @@ class _Found:
         self.guardians: dict[int, dict[str, Any]] = {}
         self.owners: list[dict[str, Any]] = []
         self.phones: set[bytes] = set()
+        self.openings: set[bytes] = set()
         self.account_pupils: list[dict[str, Any]] = []
 
     def opens(self, vault: Vault, sealed: bytes, place: str) -> Any:
@@ -200,8 +201,12 @@ def _read_register(found: _Found, vault: Vault) -> Work[None]:
                 found.guardians[row["id"]] = row
     found.phones = {key for (key,) in (yield from every("SELECT phone_key FROM guardian_phones"))}
     found.accounts = yield from _all(
-        "accounts", "id", "identifier_key", "password_hash", "sealed", "chat", "opened_at"
+        *("accounts", "id", "identifier_key", "password_hash", "sealed", "chat", "opened_at"),
+        "account_key",
     )
+    found.openings = {
+        chat for (chat,) in (yield from every("SELECT chat FROM openings WHERE under_way = 1"))
+    }
     for row in found.accounts:
         place = f"accounts:{row['identifier_key'].hex()}"
         row["sealed"] = found.opens(vault, row["sealed"], place)
@@ -244,7 +249,10 @@ def _accounts(found: _Found, vault: Vault) -> Broken:
         ]
         if not proofs and any(code["sent_at"] <= opened for code in found.codes):
             yield f"I11: {name} was opened by chat {chat.hex()} without a proved number"
-        if not account["password_hash"].startswith("$argon2id$"):
+        if account["account_key"] is not None:
+            if account["password_hash"]:
+                yield f"I9: {name} is elsewhere, and has a password here"
+        elif not account["password_hash"].startswith("$argon2id$"):
             yield f"I11: {name} has no password"
         pupils = [row for row in found.account_pupils if row["account"] == account["id"]]
         if not pupils:
@@ -355,15 +363,21 @@ def _outbox(found: _Found) -> Broken:
             yield f"I13: chat {row['chat'].hex()}: {row['id']} was sent before {waits[here]}"
         if (row["body"] is None) != (row["status"] in FINISHED):
             yield f"I13: outbox {row['id']} is {row['status']}, with or without its text"
-        if row["chat"] not in found.chats:
+        if row["chat"] not in found.chats and row["kind"] != "account":
             yield f"I4: outbox {row['id']} is of no chat"
     made = Counter((code["chat"], code["sent_at"]) for code in found.codes)
     oldest = min((code["sent_at"] for code in found.codes), default=0)
-    codes = [row for row in found.outbox if row["expires_at"] and row["created_at"] >= oldest]
+    codes = [
+        row
+        for row in found.outbox
+        if row["expires_at"] and row["created_at"] >= oldest and row["kind"] == "sms"
+    ]
     for (chat, at), number in Counter((row["chat"], row["created_at"]) for row in codes).items():
         if number > made[chat, at]:
             yield f"I7: chat {chat.hex()}: {number} SMS for {made[chat, at]} codes at {at}"
     for key, chat in found.chats.items():
+        if chat.state is S.OPENING and key in found.openings:
+            continue  # an outside service has not answered yet
         if chat.state in WAITING:
             yield f"I4: chat {key.hex()} is left in {chat.state.name}: half a turn"
 

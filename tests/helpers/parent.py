@@ -14,6 +14,8 @@ from bot.app import Service, open_storage, run_service
 from bot.channel import Reply, TryLater, Undeliverable, said
 from bot.engine import PageAnswer, Update
 from bot.settings import Settings
+from bot.sms import Sms, Taken
+from bot.sms.port import Simple
 from flows.inputs import (
     CameByLink,
     FromPage,
@@ -47,15 +49,18 @@ def test_settings(database: Place, **own: object) -> Settings:
 test_settings.__test__ = False  # type: ignore[attr-defined]  # a helper, not a test
 
 
-class Phone:
-    """Where SMS arrive."""
+class Phone(Simple):
+    """Where SMS arrive. What it took is called by the SMS's place in `received`."""
+
+    name = "phone"
 
     def __init__(self) -> None:
         self.received: list[tuple[str, str]] = []
 
-    async def send(self, parcel: int, to: str, text: str) -> None:
+    async def send(self, sms: Sms) -> Taken:
         """Take an SMS, as any sender does."""
-        self.received.append((to, text))
+        self.received.append((sms.to, sms.text))
+        return Taken(self.name, str(len(self.received)))
 
     @property
     def last_code(self) -> str:

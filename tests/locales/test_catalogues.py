@@ -71,6 +71,8 @@ EXAMPLES: dict[str, object] = {
     "strength": "très faible",
     "total": 6,
     "until": NOON,
+    "credit": "12.5",
+    "what": "SCIM at accounts.ecole.example",
     "url": "file",
     "added": 3,
     "changed": 2,

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from bot.app import carriers
-from bot.carriers.ledger import Ledger
+from bot.carriers.ledger import Ledger, Together
 from bot.channel import Reply
 from bot.delivery import WORKER, Delivery
 from bot.telegram.polling import POLLING
@@ -40,7 +40,9 @@ class Process:
         channels = {"here": outside}
         self.delivery = Delivery(ledger, carriers(ledger, channels, sms), channels)
 
-    async def _tell(self, address: Address, happened: FromWorld) -> None:
+    async def _tell(
+        self, address: Address, happened: FromWorld, together: Together | None = None, /
+    ) -> None:
         """Nobody is told in these tests."""
 
     async def dies(self) -> None:

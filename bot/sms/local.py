@@ -4,54 +4,48 @@ import asyncio
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+
+from bot.sms.port import Simple, Sms, SmsFault, SmsRefused, Taken
 
 
-class SmsRefused(Exception):
-    """The SMS surely did not leave. `final` when trying again is of no use; `kind` names why."""
-
-    def __init__(self, kind: str, final: bool) -> None:
-        super().__init__(kind)
-        self.kind = kind
-        self.final = final
-
-
-class SmsSender(Protocol):
-    """The way out for codes."""
-
-    async def send(self, parcel: int, to: str, text: str) -> None:
-        """Hand the text over for an E.164 number, once for each parcel number.
-
-        Raises SmsRefused when it surely did not leave; any other error means that nobody knows.
-        """
-
-
-class ConsoleSms:
+class ConsoleSms(Simple):
     """Shows the SMS where the program runs: for demonstrations."""
+
+    name = "console"
 
     def __init__(self, show: Callable[[str, str], None]) -> None:
         self._show = show
 
-    async def send(self, parcel: int, to: str, text: str) -> None:
+    async def send(self, sms: Sms) -> Taken:
         """Show it."""
-        del parcel
-        self._show(to, text)
+        self._show(sms.to, sms.text)
+        return Taken(self.name)
 
 
-class FileSms:
+class FileSms(Simple):
     """Appends each SMS to a file, a JSON object a line: {"to": "+33…", "text": "…"}."""
+
+    name = "file"
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    async def send(self, parcel: int, to: str, text: str) -> None:
+    async def send(self, sms: Sms) -> Taken:
         """Append it. A file that cannot be written refuses for now."""
-        del parcel
-        line = json.dumps({"to": to, "text": text}, ensure_ascii=False) + "\n"
+        line = json.dumps({"to": sms.to, "text": sms.text}, ensure_ascii=False) + "\n"
         try:
             await asyncio.to_thread(self._append, line)
         except OSError as error:
             raise SmsRefused("file_not_writable", final=False) from error
+        return Taken(self.name)
+
+    async def check(self) -> str | None:
+        """See whether something can be appended."""
+        try:
+            await asyncio.to_thread(self._append, "")
+        except OSError as error:
+            raise SmsFault(f"SESAME_SMS: the file cannot be written: {error.strerror}.") from None
+        return None
 
     def _append(self, line: str) -> None:
         self._path.touch(mode=0o600)  # codes are for nobody else to read

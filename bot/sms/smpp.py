@@ -1,0 +1,356 @@
+"""SMS by SMPP 3.4, straight to an operator's centre (aiosmpplib)."""
+
+import asyncio
+import logging
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
+from secrets import token_hex
+
+from aiosmpplib import (
+    ESME,
+    NPI,
+    TON,
+    AbstractBroker,
+    AbstractHook,
+    DeliverSm,
+    GenericNack,
+    OptionalParam,
+    PduHeader,
+    PhoneNumber,
+    SmppCommand,
+    SmppCommandStatus,
+    SmppError,
+    SmppMessage,
+    SubmitSm,
+    SubmitSmResp,
+)
+from aiosmpplib.retrytimer import SimpleExponentialBackoff
+
+from bot.clock import utc_now
+from bot.settings import BadSetting
+from bot.sms.port import (
+    Hear,
+    Report,
+    Simple,
+    Sms,
+    SmsFault,
+    SmsRefused,
+    SmsUnclear,
+    Status,
+    Taken,
+    Token,
+)
+
+LEAVES, ANSWERS = 2.5, 5.0
+"""Seconds to be put on the line, and then to be answered."""
+
+HEADER = 16  # bytes before what a PDU says
+AGAIN_AFTER, DOUBLED = 1000, 4
+"""Milliseconds after which a lost connection is tried again, and how often that is doubled."""
+
+# Of SMPP 3.4, section 5.1.3. What is not here is for now: it surely did not leave.
+_REFUSALS: dict[int, tuple[str, bool]] = {
+    SmppCommandStatus.ESME_RINVDSTADR: ("number", True),
+    SmppCommandStatus.ESME_RINVMSGLEN: ("content", True),
+    SmppCommandStatus.ESME_RINVSRCADR: ("settings", False),
+    SmppCommandStatus.ESME_RTHROTTLED: ("busy", False),
+    SmppCommandStatus.ESME_RMSGQFUL: ("busy", False),
+}
+_ACCOUNT = (
+    SmppCommandStatus.ESME_RBINDFAIL,
+    SmppCommandStatus.ESME_RINVPASWD,
+    SmppCommandStatus.ESME_RINVSYSID,
+)
+
+# A receipt's text (appendix B of SMPP 3.4). Read here: the library wants numbers where operators
+# write letters (err:), and would drop the connection over it.
+RECEIPT = re.compile(rb"id:([!-~]{1,65})")
+STATE = re.compile(rb"stat:([A-Z]{1,10})")
+_STATES = {
+    b"DELIVRD": Status.DELIVERED,
+    b"ACCEPTD": Status.HANDED_OVER,
+    b"ENROUTE": Status.HANDED_OVER,
+    b"EXPIRED": Status.UNDELIVERED,
+    b"DELETED": Status.UNDELIVERED,
+    b"UNDELIV": Status.UNDELIVERED,
+    b"REJECTD": Status.UNDELIVERED,
+}
+RECEIPTED_MESSAGE_ID, MESSAGE_STATE = 0x001E, 0x0427
+_NUMBERED = {
+    1: Status.HANDED_OVER,
+    2: Status.DELIVERED,
+    3: Status.UNDELIVERED,
+    4: Status.UNDELIVERED,
+    5: Status.UNDELIVERED,
+    6: Status.HANDED_OVER,
+    8: Status.UNDELIVERED,
+}
+"""The same as a number, in a parameter of its own (5.3.2.35)."""
+
+
+class _Queue(AbstractBroker):  # type: ignore[misc]  # the library has no types
+    """What is to be put on the line. What was taken back never is."""
+
+    def __init__(self) -> None:
+        self._waiting: asyncio.Queue[SmppMessage] = asyncio.Queue()
+        self.taken_back: set[str] = set()
+
+    async def enqueue(self, smpp_message: SmppMessage) -> None:
+        """One more."""
+        await self._waiting.put(smpp_message)
+
+    async def dequeue(self) -> SmppMessage:
+        """The next one. Only asked for while the centre lets us in."""
+        while True:
+            message = await self._waiting.get()
+            if not isinstance(message, SubmitSm) or message.log_id not in self.taken_back:
+                return message
+            self.taken_back.discard(message.log_id)
+
+
+class _Session(ESME):  # type: ignore[misc]
+    """A connection that knows whether the centre lets us in, and reads any receipt."""
+
+    refused: SmppCommandStatus | None = None
+
+    async def connect(self) -> None:
+        """Connect and bind, or remember the centre's refusal."""
+        try:
+            await super().connect()
+        except SmppError as error:
+            self.refused = error.command_status
+            raise
+        self.refused = None
+
+    async def _handle_request(self, pdu: bytes, header: PduHeader) -> SmppMessage | None:
+        if header.smpp_command is not SmppCommand.DELIVER_SM:
+            return await super()._handle_request(pdu, header)
+        try:
+            return DeliverSm.from_pdu(pdu, header, self.default_encoding, self.custom_codecs)
+        except (ValueError, IndexError, KeyError):  # it is acknowledged: else it comes for ever
+            return DeliverSm(header.sequence_num, short_message="-")
+
+
+class SmppSms(Simple):
+    """An operator's centre. There is no TLS: docs/sms.md says how to tunnel it."""
+
+    name = "smpp"
+
+    def __init__(
+        self, host: str, port: int, system_id: str, password: str, more: dict[str, str]
+    ) -> None:
+        """`more` may have `from` and `type` (the system type).
+
+        Raises BadSetting for what SMPP has no room for.
+        """
+        for what, text, most in (
+            ("system id", system_id, 15),
+            ("password", password, 8),
+            ("type=", more.get("type", ""), 12),
+        ):
+            if len(text) > most or not text.isascii():
+                raise BadSetting(f"SESAME_SMS: smpp: a {what} has {most} ASCII letters at most.")
+        self._where = (host, port)
+        self._account = (system_id, password)
+        self._type = more.get("type", "")
+        self._from = _source(more.get("from", "Sesame"))
+        self._queue = _Queue()
+        self._session: _Session | None = None
+        self._on_line: dict[str, asyncio.Event] = {}
+        self._answers: dict[str, asyncio.Future[SmppMessage]] = {}
+        self._hear: Hear | None = None
+
+    def _new_session(self) -> _Session:
+        return _Session(
+            *self._where,
+            *self._account,
+            system_type=self._type,
+            hook=_Hook(self),
+            broker=self._queue,
+            retry_timer=SimpleExponentialBackoff(AGAIN_AFTER, DOUBLED),
+            socket_timeout=LEAVES,
+            enquire_link_interval=30.0,
+            log_level=logging.CRITICAL,
+            log_handler=logging.NullHandler(),  # it logs numbers and texts
+        )
+
+    @asynccontextmanager
+    async def running(self, hear: Hear, token: Token) -> AsyncIterator[None]:
+        """Be connected meanwhile, and again after each loss."""
+        del token
+        self._hear, self._session = hear, self._new_session()
+        connected = asyncio.create_task(self._session.start())
+        try:
+            yield
+        finally:
+            with suppress(Exception, asyncio.TimeoutError):
+                async with asyncio.timeout(1):
+                    await self._session.stop()
+            connected.cancel()
+            await asyncio.gather(connected, return_exceptions=True)
+            self._session = self._hear = None
+
+    async def send(self, sms: Sms) -> Taken:
+        """Put it on the line, and wait for the answer."""
+        session = self._session
+        if session is None:
+            raise SmsRefused("down", final=False)
+        validity = None
+        if sms.expires is not None:
+            validity = max(sms.expires - utc_now(), timedelta(seconds=1))
+        name = token_hex(8)  # of this try: one that was taken back must not come to life again
+        submit = SubmitSm(
+            short_message=sms.text,
+            source=self._from,
+            destination=PhoneNumber(sms.to.removeprefix("+"), TON.INTERNATIONAL, NPI.ISDN),
+            registered_delivery=1,
+            validity_period=validity,
+            log_id=name,
+        )
+        on_line = self._on_line[name] = asyncio.Event()
+        answer = self._answers[name] = asyncio.get_running_loop().create_future()
+        try:
+            await self._queue.enqueue(submit)
+            await self._leaves(on_line, session)
+            try:
+                async with asyncio.timeout(ANSWERS):
+                    said = await answer
+            except TimeoutError:
+                raise SmsUnclear("no_answer") from None
+        finally:
+            if not on_line.is_set():
+                self._queue.taken_back.add(name)
+            self._on_line.pop(name, None)
+            self._answers.pop(name, None)
+        return _taken(said)
+
+    async def _leaves(self, on_line: asyncio.Event, session: _Session) -> None:
+        try:
+            async with asyncio.timeout(LEAVES):
+                await on_line.wait()
+        except TimeoutError:
+            kind = "account" if session.refused in _ACCOUNT else "down"
+            raise SmsRefused(kind, final=False) from None
+
+    async def check(self) -> str | None:
+        """Be let in once, on a connection of its own."""
+        if self._session is not None and self._session.refused is None:
+            return None
+        session = self._new_session()
+        host, port = self._where
+        try:
+            await session.connect()
+        except SmppError as error:
+            if error.command_status in _ACCOUNT:
+                raise SmsFault(
+                    f"SESAME_SMS: smpp at {host}:{port} does not know this system id and password."
+                ) from None
+            raise SmsFault(
+                f"SESAME_SMS: smpp at {host}:{port} lets nobody in ({error.command_status.name})."
+            ) from None
+        except (OSError, TimeoutError, ValueError, asyncio.IncompleteReadError):
+            raise SmsFault(f"SESAME_SMS: smpp at {host}:{port} is not reached.") from None
+        finally:
+            writer = session._writer
+            if writer is not None:
+                writer.close()
+        return None
+
+    # ---- what comes in -----------------------------------------------------------------------
+
+    def leaving(self, message: SmppMessage) -> None:
+        """It is about to be written: from now on nobody knows, until there is an answer."""
+        if isinstance(message, SubmitSm) and message.log_id in self._on_line:
+            self._on_line[message.log_id].set()
+
+    def answered(self, message: SubmitSmResp | GenericNack) -> None:
+        """The centre's answer."""
+        answer = self._answers.get(message.log_id)
+        if answer is not None and not answer.done():
+            answer.set_result(message)
+
+    def lost(self, message: SmppMessage) -> None:
+        """It could not be written whole, perhaps."""
+        if isinstance(message, SubmitSm):
+            answer = self._answers.get(message.log_id)
+            if answer is not None and not answer.done():
+                answer.set_exception(SmsUnclear("connection_lost"))
+
+    async def delivered(self, message: DeliverSm, pdu: bytes) -> None:
+        """A receipt, perhaps of a run before this one."""
+        report = _report(self.name, message, pdu)
+        if report is not None and self._hear is not None:
+            await self._hear(report)
+
+
+class _Hook(AbstractHook):  # type: ignore[misc]
+    """What the library tells us."""
+
+    def __init__(self, sender: SmppSms) -> None:
+        self._sender = sender
+
+    async def sending(self, smpp_message: SmppMessage, pdu: bytes, client_id: str) -> None:
+        """Just before it is written."""
+        del pdu, client_id
+        self._sender.leaving(smpp_message)
+
+    async def received(self, smpp_message: SmppMessage | None, pdu: bytes, client_id: str) -> None:
+        """An answer, or a receipt."""
+        del client_id
+        if isinstance(smpp_message, DeliverSm):
+            await self._sender.delivered(smpp_message, pdu)
+        elif isinstance(smpp_message, SubmitSmResp | GenericNack):
+            self._sender.answered(smpp_message)
+
+    async def send_error(self, smpp_message: SmppMessage, error: Exception, client_id: str) -> None:
+        """It was not written."""
+        del error, client_id
+        self._sender.lost(smpp_message)
+
+
+def _source(sender: str) -> PhoneNumber:
+    """A name, a number, or an operator's short number."""
+    digits = sender.removeprefix("+")
+    if not digits.isdigit():
+        return PhoneNumber(sender, TON.ALPHANUMERIC, NPI.UNKNOWN)
+    if len(digits) <= 6 and digits == sender:
+        return PhoneNumber(digits, TON.NETWORK_SPECIFIC, NPI.UNKNOWN)
+    return PhoneNumber(digits, TON.INTERNATIONAL, NPI.ISDN)
+
+
+def _taken(said: SmppMessage) -> Taken:
+    status = getattr(said, "command_status", None)
+    if not isinstance(said, SubmitSmResp):
+        raise SmsRefused("down", final=False)
+    if status == SmppCommandStatus.ESME_ROK:
+        return Taken(SmppSms.name, said.message_id or None)
+    kind, final = _REFUSALS.get(int(status or 0), ("down", False))
+    raise SmsRefused(kind, final=final)
+
+
+def _is_receipt(pdu: bytes) -> bool:
+    """Whether the message type in esm_class says so (5.2.12)."""
+    try:
+        at = pdu.index(0, HEADER) + 1  # behind the service type; then two addresses
+        for _ in range(2):
+            at = pdu.index(0, at + 2) + 1
+        return pdu[at] & 0b00111100 == 0b00000100
+    except (ValueError, IndexError):
+        return False
+
+
+def _report(sender: str, message: DeliverSm, pdu: bytes) -> Report | None:
+    if not _is_receipt(pdu):  # somebody wrote to our number
+        return None
+    found, state = RECEIPT.search(pdu, HEADER), STATE.search(pdu, HEADER)
+    if found and state:
+        status = _STATES.get(state[1])
+        name = found[1].decode("ascii")
+    else:
+        more: list[OptionalParam] = message.optional_params or []
+        by_tag = {each.tag: each.value for each in more}
+        status = _NUMBERED.get(int(by_tag.get(MESSAGE_STATE, 0)))
+        name = str(by_tag.get(RECEIPTED_MESSAGE_ID, ""))
+    return Report(sender, name, status) if status is not None and name else None
