@@ -54,8 +54,8 @@ def copy_to(database: Path, target: Path) -> int:
     """Copy the database while others work on it; the copy's size in bytes.
 
     The copy is one file for its owner only, complete and whole, or absent; it is of one moment,
-    and its schema is as it was. Nothing is ever written over. Raises StorageError, or sqlite3.Error of
-    the database itself.
+    and its schema is as it was. Nothing is ever written over. Raises StorageError, or
+    sqlite3.Error of the database itself.
     """
     if target.exists():
         raise StorageError(f"{target} is there already: give another name.")
