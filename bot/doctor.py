@@ -12,6 +12,7 @@ from urllib.parse import quote, unquote
 import click
 from pydantic import SecretStr
 
+import locales
 from bot.checks import Case, Check, Finding
 from bot.checks.database import audit, database, register, secret
 from bot.checks.doors import accounts, sms
@@ -64,7 +65,7 @@ async def _look(case: Case, name: str, check: Check, seconds: float) -> list[Fin
     except TimeoutError:
         return [case.bad(name, "doctor.slow", check=name, n=int(seconds))]
     except (BadSetting, StorageError, VaultError) as error:
-        return [Finding(name, False, str(error))]
+        return [Finding(name, False, locales.translated(str(error), case.lang))]
     except Exception as error:  # our own mistake hides no other finding
         facts = {"check": name, "kind": type(error).__name__, "place": place_of(error)}
         return [case.bad(name, "doctor.our_mistake", **facts)]

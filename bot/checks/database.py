@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from bot.app import secret_file, secrets_of
 from bot.checks import Case, Finding
+from bot.checks.reach import why_unreached
 from bot.settings import BadSetting
 from storage.audit import check
 from storage.backups import backups_of
@@ -18,23 +19,32 @@ T = TypeVar("T")
 
 async def database(case: Case) -> list[Finding]:
     """Whether it is reached, of this version, can be written, and is not damaged."""
-    file = case.settings.database_file
+    try:
+        return [await _visited(case)]
+    except StorageError as error:
+        why = why_unreached(error)
+        if why == "unreached":
+            raise
+        reason = case.say(f"doctor.why_{why}")
+        return [case.bad("database", "doctor.database_not_reached", why=reason)]
+
+
+async def _visited(case: Case) -> Finding:
+    file, newest = case.settings.database_file, migrations()[-1][0]
     if file is not None and not file.exists():
-        return [case.bad("database", "doctor.no_database", file=str(file))]
-    newest = migrations()[-1][0]
+        return case.bad("database", "doctor.no_database", file=str(file))
     async with visit(case.settings.database) as opened:
         there = await opened.schema()
         if there == 0:
-            return [case.bad("database", "doctor.database_empty")]
+            return case.bad("database", "doctor.database_empty")
         if there > newest:
-            return [case.bad("database", "doctor.schema_newer")]
+            return case.bad("database", "doctor.schema_newer")
         await opened.check()
         await opened.run(is_current())  # takes the right to write, and changes nothing
         if there < newest:
-            facts = {"there": there, "wanted": newest}
             key = "doctor.schema_older_server" if file is None else "doctor.schema_older"
-            return [case.bad("database", key, **facts)]
-    return [case.good("database", "doctor.database", version=there)]
+            return case.bad("database", key, there=there, wanted=newest)
+    return case.good("database", "doctor.database", version=there)
 
 
 async def secret(case: Case) -> list[Finding]:

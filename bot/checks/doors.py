@@ -1,5 +1,7 @@
 """The doors that providers are behind: whether codes would leave, and accounts be opened."""
 
+from urllib.parse import urlsplit
+
 from bot.app import directory_of
 from bot.checks import Case, Finding
 from bot.checks.reach import why_unreached
@@ -15,7 +17,7 @@ async def sms(case: Case) -> list[Finding]:
         try:
             credit = await sender.check()
         except SmsFault as fault:
-            found.append(_told(case, "sms", fault))
+            found.append(_told(case, "sms", sender.name, fault))
             continue
         key = "doctor.sms" if credit is None else "doctor.sms_credit"
         found.append(case.good("sms", key, url=sender.name, credit=credit))
@@ -30,14 +32,19 @@ async def accounts(case: Case) -> list[Finding]:
     try:
         what = await directory.check()
     except DirectoryFault as fault:
-        return [_told(case, "accounts", fault)]
+        name = urlsplit(case.settings.accounts.get_secret_value()).hostname or "?"
+        return [_told(case, "accounts", name, fault)]
     finally:
         await directory.close()
     return [case.good("accounts", "doctor.accounts", what=what)]
 
 
-def _told(case: Case, check: str, fault: Exception) -> Finding:
-    """What is wrong, in the words of the door, and why the other side is not reached."""
+def _told(case: Case, check: str, name: str, fault: Exception) -> Finding:
+    """Why the other side is not reached, in words for everybody; or what the door itself says."""
     why = why_unreached(fault)
-    line = case.say("doctor.door", what=str(fault), why=case.say(f"doctor.why_{why}"))
-    return Finding(check, False, str(fault) if why == "unreached" else line)
+    if why != "unreached":
+        reason = case.say(f"doctor.why_{why}")
+        return case.bad(check, f"doctor.{check}_not_reached", name=name, why=reason)
+    if getattr(fault, "kind", "") in ("account", "rights"):
+        return case.bad(check, f"doctor.{check}_account", name=name)
+    return Finding(check, False, str(fault))

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -203,6 +204,28 @@ async def test_who_was_erased_after_the_copy_must_be_erased_again(machine: Machi
     async with open_storage(settings) as (opened, vault):
         await a_school().fills(opened, vault, Clock())  # the school's export, with both of them
     assert await rows(settings, guardians) == others
+
+
+async def test_the_unit_of_the_timer_makes_a_copy_and_deletes_old_ones(machine: Machine) -> None:
+    """Its commands, as systemd gives them to the system."""
+    file = machine.at("/var/lib/sesame/sesame.sqlite3")
+    machine.is_set(SESAME_DATABASE_URL=f"sqlite+aiosqlite:///{file}", SESAME_SECRET=SECRET)
+    await talks(file, *CODE_OF_MARIE)
+    copies = machine.at("/var/backups/sesame")
+    old, young = copies / "sesame-2026-01-01T02-30.sqlite3", copies / "sesame-of-now.sqlite3"
+    for copy, days in ((old, 32), (young, 29)):
+        copy.touch()
+        then = time.time() - days * 86400
+        os.utime(copy, (then, then))
+    unit = (DOCS / "deploy" / "sesame-backup.service").read_text("utf-8")
+    for command in re.findall(r"^ExecStart=(.+)$", unit, re.MULTILINE):
+        words = command.replace("$$", "$").replace("%%", "%").replace("/opt/sesame/bin/", "")
+        await machine.does(f"set -f\n{words}")  # systemd knows no patterns of files
+    assert not old.exists()
+    assert young.exists()
+    [made] = set(copies.iterdir()) - {young}
+    assert re.fullmatch(r"sesame-[0-9-]{10}T[0-9]{2}-[0-9]{2}\.sqlite3", made.name)
+    assert made.stat().st_size == file.stat().st_size
 
 
 # ---- PostgreSQL --------------------------------------------------------------------------------
