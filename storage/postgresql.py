@@ -106,6 +106,11 @@ class Postgresql(Database):
         """Let what was deleted be written over. The server's journal is the server's business."""
         await self._of_each_table("VACUUM (SKIP_LOCKED) {table}")
 
+    async def schema(self) -> int:
+        """What our own table says."""
+        async with self._connection() as connection:
+            return await _asked(connection, _version(connection))
+
     async def check(self) -> None:
         """The server compares what it reads with its checksums, where it has them."""
         await self._of_each_table("SELECT count(t.*) FROM {table} AS t")

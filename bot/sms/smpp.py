@@ -245,7 +245,8 @@ class SmppSms(Simple):
         except SmppError as error:
             if error.command_status in _ACCOUNT:
                 raise SmsFault(
-                    f"SESAME_SMS: smpp at {host}:{port} does not know this system id and password."
+                    f"SESAME_SMS: smpp at {host}:{port} does not know this system id and password.",
+                    "account",
                 ) from None
             raise SmsFault(
                 f"SESAME_SMS: smpp at {host}:{port} lets nobody in ({error.command_status.name})."
