@@ -1,7 +1,8 @@
-"""Kannel: bearerbox, smsbox and a centre. What waits, and what was asked to be reported, is on disk."""
+"""Kannel: bearerbox, smsbox and a centre. What waits, and what is to be reported, is on disk."""
 
 import shutil
 import socket
+import sqlite3
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -115,7 +116,6 @@ class Kannel:
     smpp: bool = False
 
     def __post_init__(self) -> None:
-        import sqlite3
 
         (self.folder / "store").touch()
         with sqlite3.connect(self.folder / "dlr.sqlite3") as database:
