@@ -46,7 +46,8 @@ from bot.sms.port import (
 LEAVES, ANSWERS = 2.5, 5.0
 """Seconds to be put on the line, and then to be answered."""
 
-HEADER = 16  # bytes before what a PDU says
+HEADER = 16  # bytes before what a PDU says: its length, what it is, its state, its number
+BIND_RESPONSE = b"\x80\x00\x00\x09"
 AGAIN_AFTER, DOUBLED = 1000, 4
 """Milliseconds after which a lost connection is tried again, and how often that is doubled."""
 
@@ -113,16 +114,25 @@ class _Queue(AbstractBroker):  # type: ignore[misc]  # the library has no types
 class _Session(ESME):  # type: ignore[misc]
     """A connection that knows whether the centre lets us in, and reads any receipt."""
 
-    refused: SmppCommandStatus | None = None
+    _line: asyncio.StreamWriter | None = None
 
     async def connect(self) -> None:
         """Connect and bind, or remember the centre's refusal."""
+        self.hang_up()
         try:
             await super().connect()
         except SmppError as error:
-            self.refused = error.command_status
+            self.hook.refused = int(error.command_status)
             raise
-        self.refused = None
+        finally:
+            self._line = self._writer
+        self.hook.refused = None
+
+    def hang_up(self) -> None:
+        """Close the connection, which the library leaves open."""
+        if self._line is not None:
+            self._line.close()
+            self._line = None
 
     async def _handle_request(self, pdu: bytes, header: PduHeader) -> SmppMessage | None:
         if header.smpp_command is not SmppCommand.DELIVER_SM:
@@ -190,6 +200,7 @@ class SmppSms(Simple):
                     await self._session.stop()
             connected.cancel()
             await asyncio.gather(connected, return_exceptions=True)
+            self._session.hang_up()
             self._session = self._hear = None
 
     async def send(self, sms: Sms) -> Taken:
@@ -231,31 +242,25 @@ class SmppSms(Simple):
             async with asyncio.timeout(LEAVES):
                 await on_line.wait()
         except TimeoutError:
-            kind = "account" if session.refused in _ACCOUNT else "down"
+            kind = "account" if session.hook.refused in _ACCOUNT else "down"
             raise SmsRefused(kind, final=False) from None
 
     async def check(self) -> str | None:
         """Be let in once, on a connection of its own."""
-        if self._session is not None and self._session.refused is None:
-            return None
         session = self._new_session()
         host, port = self._where
         try:
             await session.connect()
-        except SmppError as error:
-            if error.command_status in _ACCOUNT:
-                raise SmsFault(
-                    f"SESAME_SMS: smpp at {host}:{port} does not know this system id and password."
-                ) from None
-            raise SmsFault(
-                f"SESAME_SMS: smpp at {host}:{port} lets nobody in ({error.command_status.name})."
-            ) from None
-        except (OSError, TimeoutError, ValueError, asyncio.IncompleteReadError):
-            raise SmsFault(f"SESAME_SMS: smpp at {host}:{port} is not reached.") from None
+        except (OSError, TimeoutError, ValueError, asyncio.IncompleteReadError, SmppError):
+            refused = session.hook.refused
+            what = "is not reached"
+            if refused in _ACCOUNT:
+                what = "does not know this system id and password"
+            elif refused is not None:
+                what = f"lets nobody in now (0x{refused:08x})"
+            raise SmsFault(f"SESAME_SMS: smpp at {host}:{port} {what}.") from None
         finally:
-            writer = session._writer
-            if writer is not None:
-                writer.close()
+            session.hang_up()
         return None
 
     # ---- what comes in -----------------------------------------------------------------------
@@ -290,6 +295,7 @@ class _Hook(AbstractHook):  # type: ignore[misc]
 
     def __init__(self, sender: SmppSms) -> None:
         self._sender = sender
+        self.refused: int | None = None  # the centre's answer to the last bind, if it was a no
 
     async def sending(self, smpp_message: SmppMessage, pdu: bytes, client_id: str) -> None:
         """Just before it is written."""
@@ -299,6 +305,8 @@ class _Hook(AbstractHook):  # type: ignore[misc]
     async def received(self, smpp_message: SmppMessage | None, pdu: bytes, client_id: str) -> None:
         """An answer, or a receipt."""
         del client_id
+        if smpp_message is None and pdu[4:8] == BIND_RESPONSE:  # without a body, as some refuse
+            self.refused = int.from_bytes(pdu[8:12], "big")
         if isinstance(smpp_message, DeliverSm):
             await self._sender.delivered(smpp_message, pdu)
         elif isinstance(smpp_message, SubmitSmResp | GenericNack):
