@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import smpp34
+from gsm0338 import Codec
 
 _FOLDER = Path(__file__).parents[2] / ".servers" / "node_modules"
 _NODE = shutil.which("node")
@@ -53,9 +54,6 @@ class Centre:
         failed = self._task.exception() if self._task.done() else None
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
-        if self.esme is not None:
-            with suppress(smpp34.SmppError):
-                await self.esme.unbind()  # it would keep the connection otherwise
         await self._server.stop()
         if failed is not None:
             raise failed
@@ -69,13 +67,14 @@ class Centre:
                 self._submit(event)
 
     def _submit(self, event: smpp34.SubmitSmEvent) -> None:
-        coding = "utf-16-be" if event.data_coding == 8 else "latin-1"
+        written = bytes(event.short_message)
+        gsm = event.data_coding != 8
         name = f"A{len(self.submitted):04d}"
         sms = Submitted(
             name,
             event.destination_addr,
             event.source_addr,
-            bytes(event.short_message).decode(coding),
+            Codec().decode(written)[0] if gsm else written.decode("utf-16-be"),
         )
         self.submitted.append(sms)
         if self.silent:

@@ -146,9 +146,9 @@ async def test_a_wrong_password() -> None:
         assert await sender_at(centre.port).check() is None
 
 
-@pytest.mark.parametrize("kind", BOTH)
-async def test_the_centre_dies_and_comes_back(kind: Callable[[int], AnyCentre]) -> None:
-    """What was never on the line is sent by nobody but who asks again."""
+@NODE
+async def test_the_centre_dies_and_comes_back() -> None:
+    """What was never on the line is sent by nobody but who asks again. (kill -9 of node.)"""
     port = free_port()
     sender = sender_at(port)
     async with running(sender):
@@ -158,7 +158,7 @@ async def test_the_centre_dies_and_comes_back(kind: Callable[[int], AnyCentre]) 
         with pytest.raises(SmsFault, match="is not reached"):
             await sender_at(port).check()
         for _ in range(2):
-            async with kind(port) as centre:
+            async with NodeCentre(port) as centre:
                 await until(lambda: centre.bound)
                 await asyncio.sleep(0.3)
                 assert centre.submitted == []
