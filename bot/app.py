@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+import tomllib
 from collections.abc import AsyncIterator, Callable, Container, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
@@ -13,7 +14,8 @@ from secrets import token_hex
 from zoneinfo import ZoneInfo
 
 from bot.carriers import Carrier
-from bot.carriers.ledger import Ledger
+from bot.carriers.accounts import AccountDoor
+from bot.carriers.ledger import Ledger, Together
 from bot.carriers.replies import Erasures, Replies
 from bot.carriers.reports import SmsReports
 from bot.carriers.texting import Texting
@@ -30,9 +32,12 @@ from flows.secret import Secret
 from storage.accounts import Accounts
 from storage.codes import Codes
 from storage.conversations import Address, Conversations
-from storage.database import Database, open_database
+from storage.database import Database, Place, is_url, open_database
+from storage.directories import Directory, DirectoryFault
+from storage.directories import Mapping as AccountMapping
 from storage.invitations import Invitations
-from storage.outbox import ERASE, REPLY, SMS, Outbox
+from storage.openings import Openings
+from storage.outbox import ACCOUNT, ERASE, REPLY, SMS, Outbox
 from storage.register import Register
 from storage.vault import Vault, check_secret
 
@@ -53,6 +58,14 @@ class Service:
         await self.delivery.settle(later=False)
         return answer
 
+    async def forget_passwords(self) -> None:
+        """Erase those that were kept for the account service as long as may be."""
+        if self.doors.openings is None:
+            return
+        database = self.doors.database
+        if await database.run(self.doors.openings.passwords.forget_old(self.now())):
+            await database.forget_deleted()
+
 
 @asynccontextmanager
 async def run_service(
@@ -72,7 +85,9 @@ async def run_service(
     """
     policy = settings.policy
     accounts = Accounts(vault)
-    conversations = Conversations(vault)
+    conversations, outbox = Conversations(vault), Outbox(vault)
+    directory = directory_of(settings)
+    openings = Openings(accounts, outbox, directory.needs) if directory else None
     doors = Doors(
         database=database,
         conversations=conversations,
@@ -80,14 +95,20 @@ async def run_service(
         codes=Codes(vault, policy, make_code, set(map(conversations.key, settings.desk_chats))),
         accounts=accounts,
         invitations=Invitations(vault),
-        outbox=Outbox(vault),
+        outbox=outbox,
+        openings=openings,
     )
 
-    async def tell(address: Address, happened: FromWorld) -> None:
-        await engine.take(Update(address, happened))
+    async def tell(
+        address: Address, happened: FromWorld, together: Together | None = None, /
+    ) -> None:
+        await engine.take(Update(address, happened, together=together))
 
-    ledger = Ledger(database, conversations, doors.outbox, clock, tell, observe)
-    delivery = Delivery(ledger, carriers(ledger, channels, sms), channels)
+    ledger = Ledger(database, conversations, outbox, clock, tell, observe)
+    ways = carriers(ledger, channels, sms)
+    if directory is not None and openings is not None:
+        ways[ACCOUNT] = AccountDoor(ledger, directory, openings, vault)
+    delivery = Delivery(ledger, ways, channels)
     reports = SmsReports(ledger)
     # Two hashes at a time: each takes a core and 19 MiB (RELIABILITY 5).
     with ThreadPoolExecutor(2, "argon2") as executor:
@@ -108,6 +129,8 @@ async def run_service(
             finally:
                 await delivery.close()
                 await reports.close()
+                if directory is not None:
+                    await directory.close()
 
 
 def carriers(ledger: Ledger, channels: Mapping[str, Channel], sms: SmsSender) -> dict[str, Carrier]:
@@ -119,33 +142,81 @@ def carriers(ledger: Ledger, channels: Mapping[str, Channel], sms: SmsSender) ->
     }
 
 
+def directory_of(settings: Settings) -> Directory | None:
+    """The account service that SESAME_ACCOUNTS names; None where accounts are opened here.
+
+    Raises BadSetting. Nothing is asked of the service yet.
+    """
+    url = settings.accounts.get_secret_value()
+    kind = url.partition(":")[0]
+    if kind == "embedded":
+        return None
+    try:
+        mapping = _mapping(settings.accounts_mapping)
+        if kind in ("scim+https", "scim+http"):
+            from storage.directories.scim import Scim  # noqa: PLC0415 - an extra, and slow
+
+            return Scim(url, mapping)
+        if kind in ("ldap", "ldaps"):
+            from storage.directories.ldap import Ldap  # noqa: PLC0415 - an extra
+
+            return Ldap(url, mapping)
+    except ModuleNotFoundError as error:
+        extra = "ldap" if kind.startswith("ldap") else "scim"
+        raise BadSetting(
+            f"SESAME_ACCOUNTS needs {error.name}: pip install 'sesame-activation[{extra}]'"
+        ) from None
+    except DirectoryFault as fault:
+        raise BadSetting(f"SESAME_ACCOUNTS: {fault}") from None
+    raise BadSetting(
+        "SESAME_ACCOUNTS: write embedded:, scim+https://…, ldaps://… or ldap://…?starttls"
+    )
+
+
+def _mapping(path: Path | None) -> AccountMapping:
+    if path is None:
+        return {}
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise BadSetting(
+            f"SESAME_ACCOUNTS_MAPPING: {path} cannot be read as TOML ({type(error).__name__})."
+        ) from None
+
+
 @asynccontextmanager
 async def open_storage(settings: Settings) -> AsyncIterator[tuple[Database, Vault]]:
     """The database of the settings, and the vault that opens what is sealed in it."""
-    path = settings.database_path
-    async with open_database(path) as database:
-        secrets = partial(secrets_of, settings, path)
+    place = settings.database
+    secrets = partial(secrets_of, settings, place)
+    if is_url(place):
+        secrets()  # before anything is made there
+    async with open_database(place) as database:
         vault = Vault(*secrets(), reread=secrets)
         await database.run(check_secret(vault))
         yield database, vault
 
 
-def secrets_of(settings: Settings, database: Path) -> list[Secret]:
+def secrets_of(settings: Settings, database: Place) -> list[Secret]:
     """The secret, and behind it the one before while `sesame rotate-key` is under way."""
-    before = old_secret_file(database)
     found = [secret_of(settings, database)]
     if settings.old_secret is not None:
         found.append(Secret(settings.old_secret.get_secret_value()))
-    elif settings.secret is None and before.exists():
-        found.append(_read_secret(before))
+    elif settings.secret is None and old_secret_file(Path(database)).exists():
+        found.append(_read_secret(old_secret_file(Path(database))))
     return found
 
 
-def secret_of(settings: Settings, database: Path) -> Secret:
-    """SESAME_SECRET, or the one that was made beside the database on first run."""
+def secret_of(settings: Settings, database: Place) -> Secret:
+    """SESAME_SECRET, or the one that was made beside the database's file on first run."""
     if settings.secret is not None:
         return Secret(settings.secret.get_secret_value())
-    path = secret_file(database)
+    if is_url(database):
+        raise BadSetting(
+            "SESAME_SECRET is not set: with PostgreSQL it must be, the same on every machine; make"
+            " one with: openssl rand -hex 32"
+        )
+    path = secret_file(Path(database))
     if not path.exists():
         _write_once(path, token_hex(32))
     return _read_secret(path)

@@ -10,12 +10,12 @@ import click
 
 import locales
 from bot.app import open_storage
+from bot.operators import backups
 from bot.settings import BadSetting, Settings
 from bot.sms import SmsFault
 from bot.sms.choosing import sms_sender
 from bot.web.certificate import read_tls
 from storage.audit import check
-from storage.backups import backups_of
 from storage.conversations import chat_place
 from storage.database import StorageError, one
 from storage.vault import VaultError
@@ -67,7 +67,7 @@ def _secret(settings: Settings, lang: str) -> Finding:
     """A key that lies with the backups protects nothing (RELIABILITY 5)."""
     folders = set[Path]()
     with suppress(BadSetting):  # said of the database already
-        folders = {backup.parent for backup in backups_of(settings.database_path)}
+        folders = {backup.parent for backup in backups(settings)}
     if any(list(folder.glob("*.secret*")) for folder in folders):
         return False, locales.say("doctor.secret_in_backups", lang)
     return True, locales.say(

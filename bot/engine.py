@@ -33,8 +33,9 @@ from storage.accounts import Accounts, hash_password, is_password
 from storage.audit import PARENT, Action, note
 from storage.codes import Codes
 from storage.conversations import Address, Conversations
-from storage.database import Database, StorageError, Work
+from storage.database import Database, StorageError, Work, lock
 from storage.invitations import Invitations
+from storage.openings import Openings
 from storage.outbox import ERASE, REPLY, SMS, Outbox
 from storage.register import Register
 from storage.tallies import count, open_again
@@ -68,6 +69,7 @@ class Doors:
     accounts: Accounts
     invitations: Invitations
     outbox: Outbox
+    openings: Openings | None = None  # where accounts are opened in an outside service
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,8 @@ class Update:
     happened: i.Input
     id: str | None = None  # unique over all channels; None where nothing is delivered twice
     language: str | None = None  # "fr", "en": the messenger's, for a new conversation
+    together: Callable[[], Work[bool]] | None = None
+    """What is noted in the turn's transaction, before it; where it is False there is no turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +115,7 @@ class _Turn:
     shown: o.Show | None = None  # to the page, if it asked
     cause: Reason | None = None  # of the refusal, if it was one
     before: S | None = None  # None: the update had been taken before, and nothing was loaded
+    also: bytes | None = None  # the account that has something to send, too
 
 
 class Engine:
@@ -176,6 +181,8 @@ class Engine:
                 log(Event.TURN_FAILED, kind=type(error).__name__, place=place_of(error))
                 await self._doors.database.run(self._apologise(update, key))
         self._sent(key)
+        if turn is not None and turn.also is not None:
+            self._sent(turn.also)
         return turn
 
     def _report(self, update: Update, turn: _Turn | None, seconds: float) -> None:
@@ -222,8 +229,11 @@ class Engine:
     # ---- inside the transaction --------------------------------------------------------------
 
     def _turn(self, update: Update, key: bytes, ready: dict[Slow, i.FromWorld]) -> Work[_Turn]:
+        yield from lock("chat", key)
         now, doors = self._clock(), self._doors
         if update.id and not (yield from doors.conversations.take(update.id, now)):
+            return _Turn(update, key, now, Chat())
+        if update.together is not None and not (yield from update.together()):
             return _Turn(update, key, now, Chat())
         chat = (yield from doors.conversations.load(key)) or Chat(lang=update.language)
         turn = _Turn(update, key, now, chat, before=chat.state)
@@ -242,6 +252,8 @@ class Engine:
         reply = self._reply(turn, was=chat)
         if reply is not None:
             yield from doors.outbox.add(key, REPLY, reply.to_dict(), now)
+        if doors.openings is not None and not turn.chat.digest:
+            yield from doors.openings.passwords.forget(key)  # it is not wanted any more
         wake = turn.chat.wake_at(self._policy)
         yield from doors.conversations.save(key, update.address, turn.chat, wake, now)
         return turn
@@ -310,12 +322,31 @@ class Engine:
             case o.HashPassword() | o.ComparePassword():
                 if output not in ready:
                     raise _NeedsTime(output)
+                yield from self._keep(turn, output.password, ready[output])
                 return ready[output]
             case _:
                 return (yield from self._answer(turn, output))
         return None
 
-    def _answer(self, turn: _Turn, question: Quick) -> Work[i.FromWorld]:
+    def _keep(self, turn: _Turn, password: Secret, answer: i.FromWorld) -> Work[None]:
+        """Keep the password for an account service that wants it itself, once it is chosen."""
+        openings = self._doors.openings
+        chosen = answer == i.PasswordCompared(True) or turn.chat.state is S.HASHING_PAGE
+        if chosen and openings is not None and openings.needs == "password":
+            yield from openings.passwords.keep(turn.key, password, turn.now)
+
+    def _open(self, turn: _Turn, wanted: o.OpenAccount) -> Work[i.FromWorld | None]:
+        """Open the account here; elsewhere, ask for it, and the answer comes later."""
+        doors, key, now = self._doors, turn.key, turn.now
+        if doors.openings is None:
+            return (yield from doors.accounts.open(wanted, key, now))
+        answer = yield from doors.openings.begin(wanted, key, now)
+        if not isinstance(answer, bytes):
+            return answer
+        turn.also = answer
+        return None
+
+    def _answer(self, turn: _Turn, question: Quick) -> Work[i.FromWorld | None]:
         doors, key, now = self._doors, turn.key, turn.now
         match question:
             case o.LookUpInvitation(token):
@@ -337,7 +368,7 @@ class Engine:
             case o.CheckBirthdate(pupil, birthdate):
                 return (yield from doors.register.check_birthdate(key, pupil, birthdate, now))
             case o.OpenAccount():
-                return (yield from doors.accounts.open(question, key, now))
+                return (yield from self._open(turn, question))
 
     def _request_code(self, turn: _Turn, wanted: o.RequestCode) -> Work[i.FromWorld]:
         doors, now = self._doors, turn.now
@@ -361,6 +392,7 @@ class Engine:
         return self._renderer.say(key, turn.chat.lang or "fr", **facts)
 
     def _apologise(self, update: Update, key: bytes) -> Work[None]:
+        yield from lock("chat", key)
         now, doors = self._clock(), self._doors
         if isinstance(update.happened, i.TimeCame):  # or it would fail for ever
             yield from doors.conversations.let_sleep(key)

@@ -24,6 +24,7 @@ from storage.importing.load import load
 from storage.importing.records import RefusedFile
 from storage.importing.report import ERASED, REASONS, WARNINGS, Problem, Report, problems
 from storage.importing.staging import drop
+from storage.told import tell_changes
 from storage.vault import Vault
 
 Say = Callable[..., str]
@@ -48,10 +49,10 @@ async def import_from_shell(
     def say(key: str, **facts: object) -> str:
         return locales.say(key, lang, facts)
 
-    async with open_storage(settings) as (database, vault):
+    async with open_storage(settings) as (database, vault), database.apart() as own:
         return await import_files(
             files,
-            database=database,
+            database=own,
             vault=vault,
             uai=uai,
             school=school,
@@ -97,6 +98,8 @@ async def import_files(  # noqa: PLR0913 - all by name
                 school=" ".join(school.split()),
                 dry_run=dry_run,
             )
+        if not dry_run:
+            await _tell_accounts(database, vault, now)
         if details:
             await database.prepare(_write_details(details, vault, say))
     except RefusedFile as refused:
@@ -113,6 +116,13 @@ async def import_files(  # noqa: PLR0913 - all by name
         if details:
             print(say("import.details", file=str(details)), file=out)
     return 0
+
+
+async def _tell_accounts(database: Database, vault: Vault, now: datetime) -> None:
+    """Have the account service told what has changed for its accounts; `serve` does it."""
+    after: bytes | None = b""
+    while after is not None:
+        after, _ = await database.run(tell_changes(vault, after, now))
 
 
 class _Stopped(Exception):

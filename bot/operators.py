@@ -6,6 +6,7 @@ import os
 import re
 from dataclasses import asdict
 from functools import partial
+from pathlib import Path
 
 import click
 
@@ -74,7 +75,9 @@ async def erase_person(
         gone = await database.run(erase(vault, person, chats, operator(), reason, utc_now()))
         await database.forget_deleted()
     click.echo(locales.say("erase.done", lang, asdict(gone)))
-    for backup in backups_of(settings.database_path):
+    if gone.elsewhere:
+        click.echo(locales.say("erase.elsewhere", lang, {"n": gone.elsewhere}))
+    for backup in backups(settings):
         click.echo(locales.say("erase.backup", lang, {"file": str(backup)}))
     return 0
 
@@ -104,26 +107,32 @@ async def purge_old(settings: Settings, as_json: bool, lang: str) -> None:
 def purge_backups(settings: Settings) -> int:
     """Delete the backups that were kept long enough; how many."""
     before = (utc_now() - settings.retention.keep_backups).timestamp()
-    old = [one for one in backups_of(settings.database_path) if one.stat().st_mtime < before]
+    old = [one for one in backups(settings) if one.stat().st_mtime < before]
     for backup in old:
         backup.unlink(missing_ok=True)
     return len(old)
 
 
+def backups(settings: Settings) -> list[Path]:
+    """The copies that we made. Those of PostgreSQL are made by others, and are theirs to keep."""
+    path = settings.database_file
+    return backups_of(path) if path else []
+
+
 async def rotate_key(settings: Settings, lang: str) -> int:
     """Seal everything with the new secret; with one beside the database, make it first."""
-    path = settings.database_path
     if settings.secret is not None and settings.old_secret is None:
         click.echo(locales.say("rotate.how", lang), err=True)
         return 1
     async with open_storage(settings):
         pass  # the secret of today is the database's, and is in its file
-    if settings.secret is None:
+    path = settings.database_file
+    if settings.secret is None and path:
         renew_secret_file(path)
     async with open_storage(settings) as (database, vault):
         watch = partial(_progress, [0])
         values = await rotate(database, vault, watch, operator(), utc_now())
-    if settings.secret is None:
+    if settings.secret is None and path:
         old_secret_file(path).unlink(missing_ok=True)
         click.echo(
             locales.say("rotate.done_file", lang, {"n": values, "file": str(secret_file(path))})

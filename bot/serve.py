@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -70,7 +70,8 @@ async def serve(settings: Settings) -> None:
 
 
 async def _run(settings: Settings, token: str, sms: SmsSender) -> None:
-    with hold(settings.database_path):  # before anything is migrated
+    path = settings.database_file
+    with hold(path) if path else nullcontext():  # before anything is migrated
         await _answer(settings, token, sms)
 
 
@@ -98,12 +99,12 @@ async def _answer(settings: Settings, token: str, sms: SmsSender) -> None:
             await service.delivery.look()
             print(f"https://t.me/{bot.username} is answering. Ctrl-C stops it.", flush=True)
             async with _beside(
-                waking=_wake(service),
+                waking=_wake(service, database),
                 purging=_purge(settings, database, vault, clock),
                 introducing=introduce(bot, settings.contact),
             ) as tasks:
                 take = service.engine.take
-                webhook, polling = web and web.webhook, Polling(bot, take)
+                webhook, polling = web and web.webhook, Polling(bot, take, database)
                 incoming = webhook or polling
                 if web:  # what comes in is no loop of these: when it ends, all ends
                     loops = {name: tasks[name] for name in ("waking", "purging")}
@@ -168,7 +169,7 @@ async def _listening(
     from bot.web.server import application, listening  # noqa: PLC0415
 
     tls = read_tls(settings)
-    web = _Web(watch.Watch(str(settings.database_path)))
+    web = _Web(watch.Watch(settings.database))
     pages = [*watch.routes(web.watch), *reports.routes(sms)]
     if settings.webhook_url and settings.webhook_path:
         from bot.telegram.webhook import Webhook  # noqa: PLC0415
@@ -199,11 +200,13 @@ async def _beside(
         await asyncio.gather(*tasks.values(), return_exceptions=True)
 
 
-async def _wake(service: Service) -> None:
+async def _wake(service: Service, database: Database) -> None:
     """Wake the conversations whose moment has come, and send what nobody here put in, for ever."""
+    wake = _alone(database, "waking", service.engine.wake)
     while True:
-        await _surely(service.engine.wake, Event.WAKING_WAITS)
+        await _surely(wake, Event.WAKING_WAITS)
         await _surely(service.delivery.look, Event.WAKING_WAITS)
+        await _surely(service.forget_passwords, Event.PASSWORDS_WAIT)
         await asyncio.sleep(WAKE_EVERY)
 
 
@@ -218,7 +221,19 @@ async def _purge(
 
     while True:
         await asyncio.sleep(PURGE_EVERY)
-        await _surely(forget, Event.PURGING_WAITS)
+        await _surely(_alone(database, "purging", forget), Event.PURGING_WAITS)
+
+
+def _alone(
+    database: Database, name: str, work: Callable[[], Awaitable[None]]
+) -> Callable[[], Awaitable[None]]:
+    """The work, done by one process of those that serve this database."""
+
+    async def do() -> None:
+        if await database.hold(name):
+            await work()
+
+    return do
 
 
 async def _surely(work: Callable[[], Awaitable[None]], waits: Event) -> None:

@@ -26,6 +26,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from flows.policy import DEFAULT, Policy
 from flows.policy import Windows as PolicyWindows
 from storage.conversations import Address
+from storage.database import Place
 from storage.retention import Retention
 
 KEPT = Retention()
@@ -109,6 +110,9 @@ Tries = Annotated[int, Field(ge=1, le=20)]
 _WEBHOOK = re.compile(
     r"https://[A-Za-z0-9.-]{1,100}(?::(?:443|80|88|8443))?(?P<path>(?:/[A-Za-z0-9._~-]{1,64}){1,8})"
 )
+_SQLITE = re.compile(r"sqlite(?:\+aiosqlite)?:///(.+)")
+_POSTGRESQL = re.compile(r"postgres(?:ql)?(?:\+asyncpg)?://(.+)")
+_SSL = re.compile(r"^ssl=")
 _TAKEN = ("health", "ready", "metrics", "password", "sms")  # pages of ours, and what is below them
 _WINDOWS = (
     *("codes_per_number", "codes_per_guardian", "codes_per_chat", "codes_per_prefix"),
@@ -145,7 +149,10 @@ class Settings(BaseSettings):
     )
     database_url: str = Field(
         default_factory=default_database,
-        description="`sqlite+aiosqlite:///PATH`; by default a file in the user's data folder",
+        repr=False,  # it may hold a password
+        description="`sqlite+aiosqlite:///PATH`, or `postgresql+asyncpg://USER:PASSWORD@HOST:PORT/"
+        "NAME` (needs `SESAME_SECRET`; `?host=/FOLDER` for a socket, `?ssl=verify-full` for TLS); "
+        "by default a SQLite file in the user's data folder",
     )
     secret: SecretStr | None = Field(
         None,
@@ -168,6 +175,17 @@ class Settings(BaseSettings):
     )
     sms_price: Decimal | None = Field(
         None, ge=0, description="what one SMS costs, for the sum in `sesame status`"
+    )
+    accounts: SecretStr = Field(
+        SecretStr("embedded:"),
+        description="where accounts are opened: `embedded:` (here), "
+        "`scim+https://CLIENT:SECRET@HOST/scim/v2?token_url=…`, "
+        "`ldaps://BIND-DN:PASSWORD@HOST/BASE`, `ldap://…?starttls` (docs/accounts.md)",
+    )
+    accounts_mapping: Path | None = Field(
+        None,
+        description="TOML file that says which attributes of the account service hold what, where "
+        "it wants others (docs/accounts.md)",
     )
     listen: str | None = Field(
         None,
@@ -465,15 +483,32 @@ class Settings(BaseSettings):
         return urlsplit(self.webhook_url).path if self.webhook_url else None
 
     @property
+    def database(self) -> Place:
+        """The SQLite file, or the URL of PostgreSQL as its library takes it. Raises BadSetting."""
+        of_sqlite = _SQLITE.fullmatch(self.database_url)
+        if of_sqlite:
+            return Path(of_sqlite[1])
+        of_postgresql = _POSTGRESQL.fullmatch(self.database_url)
+        if of_postgresql:
+            where, _, query = of_postgresql[1].partition("?")
+            options = [_SSL.sub("sslmode=", option) for option in query.split("&")]
+            return f"postgresql://{where}?{'&'.join(options)}"
+        raise BadSetting(
+            "SESAME_DATABASE_URL: write sqlite+aiosqlite:///PATH (four slashes before an absolute"
+            " path), or postgresql+asyncpg://USER:PASSWORD@HOST:PORT/NAME."
+        )
+
+    @property
+    def database_file(self) -> Path | None:
+        """The file, where it is one: backups, the lock and the secret are beside it."""
+        place = self.database
+        return place if isinstance(place, Path) else None
+
+    @property
     def database_path(self) -> Path:
-        """The SQLite file. Raises BadSetting for what is no SQLite URL."""
-        found = re.fullmatch(r"sqlite(?:\+aiosqlite)?:///(.+)", self.database_url)
-        if not found:
-            raise BadSetting(
-                "SESAME_DATABASE_URL: write sqlite+aiosqlite:///PATH (four slashes before an"
-                " absolute path)."
-            )
-        return Path(found[1])
+        """The file, where it must be one."""
+        assert self.database_file is not None  # noqa: S101 - whoever asks knows that it is SQLite
+        return self.database_file
 
 
 def read_settings() -> Settings:
@@ -507,6 +542,8 @@ def _written(default: object) -> str:
             return "`true`" if default else "`false`"
         case timedelta():
             return f"`{_duration(default)}`"
+        case SecretStr():
+            return f"`{default.get_secret_value()}`"
         case tuple():
             parts = [
                 f"{part[1]}/{_duration(part[0])}" if isinstance(part, tuple) else _duration(part)

@@ -65,6 +65,7 @@ class Chat:
     ticket_until: datetime | None = None
     reserved: str = field(default="", repr=False)  # the identifier that the account will have
     identifier: str = field(default="", repr=False)
+    told_opening: bool = False  # that the account service does not answer
     texted: bool = False  # the identifier was sent by SMS
     locks: int = 0  # how many pauses so far: each is longer
     locked_until: datetime | None = None

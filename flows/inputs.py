@@ -303,6 +303,31 @@ class AccountOpened:
     identifier: str
 
 
+@dataclass(frozen=True, slots=True)
+class AccountLate:
+    """The account service has not answered yet, or could not: it is asked on."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccountElsewhere:
+    """The same person's account is being opened by another conversation at this moment."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccountNotOpened:
+    """The account service refuses, or was silent for a day: this opening has come to its end."""
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordNotTaken:
+    """The account service does not take this password."""
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordGone:
+    """The password was kept as long as it may be, and is erased: it is asked for again."""
+
+
 # ---- time ------------------------------------------------------------------------------------
 
 
@@ -337,6 +362,11 @@ FromWorld = (
     | BirthdateRight
     | BirthdateWrong
     | AccountOpened
+    | AccountLate
+    | AccountElsewhere
+    | AccountNotOpened
+    | PasswordNotTaken
+    | PasswordGone
     | EraseFailed
     | Unlocked
     | SmsDelayed

@@ -202,7 +202,11 @@ class CheckBirthdate:
 
 @dataclass(frozen=True, slots=True)
 class OpenAccount:
-    """Open the account. Answered by AccountOpened or AccountExists."""
+    """Open the account. Answered by AccountOpened or AccountExists.
+
+    Where accounts are opened elsewhere the answer comes later: AccountLate tells that it takes
+    long, PasswordGone, PasswordNotTaken and AccountNotOpened that nothing was opened.
+    """
 
     guardians: tuple[int, ...]
     confirmed: tuple[int, ...]
@@ -217,7 +221,11 @@ class OpenAccount:
 
 @dataclass(frozen=True, slots=True)
 class TellSchool:
-    """Note for the school: `about` is "not_mine" or "birthdate" (a child put aside)."""
+    """Note for the school.
+
+    `about` is "not_mine", "birthdate" (a child put aside) or "not_opened" (the account service
+    refused).
+    """
 
     about: str
     pupil: int

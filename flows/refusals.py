@@ -99,6 +99,11 @@ class Reason(StrEnum):
     BIRTHDATE_WRONG = "birthdate_wrong", "not the birthdate that the school has", "type it again; the school corrects it in its software"
     CHILD_ASIDE = "child_aside", "too many wrong birthdates: this child waits for the school", "the school checks the birthdate"
     NO_CHILD_CONFIRMED = "no_child_confirmed", "not enough children were confirmed: no account", "the school checks children and birthdates"
+    # Accounts in an outside service
+    PASSWORD_GONE = "password_gone", "the account service did not answer while the password could be kept (30 minutes): it is erased", "choose a password again; see that the account service answers"
+    ACCOUNT_ELSEWHERE = "account_elsewhere", "another conversation of the same person is opening the account at this moment", "look there, or press Activate again"
+    PASSWORD_NOT_TAKEN = "password_not_taken", "the account service wants another password than our rules do", "choose a longer one; set the same rules on both sides"
+    ACCOUNT_NOT_OPENED = "account_not_opened", "the account service refuses, or was silent for a day", "`sesame doctor` says why; the parent presses Activate again"
     # fmt: on
 
 

@@ -110,6 +110,10 @@ class Turn:
         """The parent was told that the school has this number of theirs: the truth may be told."""
         return self.chat.phone_known
 
+    def told_account_late(self) -> bool:
+        """The parent knows that the account service does not answer."""
+        return self.chat.told_opening
+
     def _neighbour(self, way: int) -> int | None:
         children, at = self.chat.children, self.chat.child + way
         while 0 <= at < len(children):
@@ -622,6 +626,43 @@ class Turn:
         self.outputs.append(
             o.OpenAccount(chat.guardians, confirmed, chat.last, chat.first, chat.phone, chat.digest)
         )
+
+    def say_account_late(self) -> None:
+        """The account service does not answer yet: said once, unasked."""
+        self.chat.told_opening = True
+        self._say("opening.late")
+
+    def say_account_waits(self) -> None:
+        """The same, to a parent who writes meanwhile."""
+        self._refusal(Reason.BUSY)
+        self._say("opening.waits")
+
+    def say_password_gone(self) -> None:
+        """The password could not be kept any longer: it is asked for again."""
+        self._refusal(Reason.PASSWORD_GONE)
+        self._say_again_at_password("opening.password_gone")
+
+    def say_password_not_taken(self) -> None:
+        """The account service wants another password than our rules do."""
+        self._refusal(Reason.PASSWORD_NOT_TAKEN)
+        self._say_again_at_password("opening.password_not_taken")
+
+    def _say_again_at_password(self, key: str) -> None:
+        self.chat.digest, self.chat.told_opening = "", False
+        self._say_and_ask(key)
+
+    def say_account_elsewhere(self) -> None:
+        """Two of the parent's conversations came to the end at once: the other one was first."""
+        self._refusal(Reason.ACCOUNT_ELSEWHERE)
+        self._say_and_ask("opening.elsewhere")
+
+    def say_account_not_opened(self) -> None:
+        """It refuses for good, or was silent for too long: the school is told, and may mend it."""
+        self._refusal(Reason.ACCOUNT_NOT_OPENED)
+        self.chat.told_opening = False
+        confirmed = [child for child in self.chat.children if child.status == "confirmed"]
+        self.outputs.append(o.TellSchool("not_opened", confirmed[0].pupil, self.chat.guardians))
+        self._say_and_ask("opening.refused")
 
     def close(self) -> None:
         """An end: erase what is no longer needed, and tell."""

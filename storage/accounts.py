@@ -1,6 +1,7 @@
 """The embedded account directory: identifiers, and passwords as Argon2id hashes."""
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,7 +13,7 @@ from flows.outputs import OpenAccount, TellSchool
 from flows.questions.name import fold
 from flows.secret import Secret
 from storage.audit import PARENT, Action, note
-from storage.database import Work, one, run, stamp
+from storage.database import Work, lock, one, run, stamp
 from storage.vault import Vault
 
 # RELIABILITY 5 (OWASP's first choice): 19 MiB, two passes, one lane.
@@ -51,6 +52,7 @@ class Accounts:
         self, wanted: OpenAccount, chat: bytes, now: datetime
     ) -> Work[AccountOpened | AccountExists]:
         """Open the account, or say which one exists. Two at one instant get one account."""
+        yield from lock_guardians(wanted.guardians)
         existing = yield from self.identifier_of(wanted.guardians)
         if existing is not None:
             return AccountExists(existing)
@@ -71,14 +73,19 @@ class Accounts:
             chat,
             stamp(now),
         )
-        account = rows[0][0]
-        for guardian in wanted.guardians:
-            yield from run("INSERT INTO account_guardians VALUES (?, ?)", guardian, account)
-        for pupil in wanted.confirmed:
-            yield from run("INSERT INTO account_pupils VALUES (?, ?)", account, pupil)
+        yield from self.belongs(rows[0][0], wanted.guardians, wanted.confirmed)
         children = len(wanted.confirmed)
         yield from note(self.vault, PARENT, Action.ACCOUNT_OPENED, chat, now, children=children)
         return AccountOpened(identifier)
+
+    def belongs(
+        self, account: int, guardians: tuple[int, ...], pupils: tuple[int, ...]
+    ) -> Work[None]:
+        """Note whose account it is, and for which children it was opened."""
+        for guardian in guardians:
+            yield from run("INSERT INTO account_guardians VALUES (?, ?)", guardian, account)
+        for pupil in pupils:
+            yield from run("INSERT INTO account_pupils VALUES (?, ?)", account, pupil)
 
     def identifier_of(self, guardians: tuple[int, ...]) -> Work[str | None]:
         """The identifier of the account that one of these records has, if any."""
@@ -94,11 +101,12 @@ class Accounts:
 
     def reserve(self, guardians: tuple[int, ...], last: str, first: str) -> Work[str]:
         """The identifier that an account of these records has, or will have: always the same."""
+        yield from lock_guardians(guardians)
         for guardian in guardians:
             row = yield from one("SELECT reserved FROM guardians WHERE id = ?", guardian)
             if row and row[0] is not None:
                 return str(self.vault.open(row[0], reserved_place(guardian)))
-        identifier = yield from self._free_identifier(stem(first, last))
+        identifier = yield from self.free_identifier(stem(first, last))
         yield from run(
             "UPDATE guardians SET reserved = ? WHERE id = ?",
             self.vault.seal(identifier, reserved_place(guardians[0])),
@@ -106,11 +114,12 @@ class Accounts:
         )
         return identifier
 
-    def _free_identifier(self, wanted: str) -> Work[str]:
+    def free_identifier(self, wanted: str) -> Work[str]:
         """The stem for the first of its name, then stem2, stem3, …"""
         rows = yield from run(
             "INSERT INTO identifier_stems (stem_key, taken) VALUES (?, 1)"
-            " ON CONFLICT (stem_key) DO UPDATE SET taken = taken + 1 RETURNING taken",
+            " ON CONFLICT (stem_key) DO UPDATE SET taken = identifier_stems.taken + 1"
+            " RETURNING taken",
             self.vault.key("stem", wanted),
         )
         taken = rows[0][0]
@@ -126,6 +135,12 @@ class Accounts:
             stamp(now),
             note.pupil,
         )
+
+
+def lock_guardians(guardians: Iterable[int]) -> Work[None]:
+    """Let nobody else give these records an account, or take one away, in this transaction."""
+    for guardian in sorted(guardians):
+        yield from lock("guardian", guardian)
 
 
 def reserved_place(guardian: int) -> str:

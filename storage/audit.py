@@ -40,12 +40,17 @@ def note(
 
     `subject` is a keyed hash of whom it concerns; facts are counts and words of closed lists.
     """
+    [[number]] = yield from run(  # the next waits here until this one is stored
+        "INSERT INTO numbers (name, last) VALUES ('audit', 1)"
+        " ON CONFLICT (name) DO UPDATE SET last = numbers.last + 1 RETURNING last"
+    )
     last = yield from one("SELECT link FROM audit ORDER BY id DESC LIMIT 1")
     before = last[0] if last else START
     row = (stamp(now), actor, action.value, subject, json.dumps(facts, sort_keys=True))
     yield from run(
-        "INSERT INTO audit (at, actor, action, subject, facts, before, link)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO audit (id, at, actor, action, subject, facts, before, link)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        number,
         *row,
         before,
         _link(vault, before, *row),
@@ -67,7 +72,7 @@ def check(vault: Vault) -> Work[int | None]:
             if before not in (None, chained_to) or link != _link(vault, chained_to, *row):
                 return int(number)
             before, last = link, number
-    ended = yield from one("SELECT seq FROM sqlite_sequence WHERE name = 'audit'")
+    ended = yield from one("SELECT last FROM numbers WHERE name = 'audit'")
     return last + 1 if ended and ended[0] > last else None
 
 

@@ -28,7 +28,7 @@ from flows.policy import DAY, Policy, Windows
 from flows.questions.name import fold
 from flows.questions.phone import FRENCH_AREAS, area, read_contact
 from flows.secret import Secret
-from storage.database import Work, every, moment, one, run, stamp
+from storage.database import Work, every, lock, moment, one, run, stamp
 from storage.tallies import count, open_again, open_for_another, tally
 from storage.vault import Vault
 
@@ -40,8 +40,10 @@ ALL = b"all"
 
 # Of the last codes that were really sent, and whose time is over or that came back: how many did.
 _LAST_SENT = (
-    "SELECT count(*), total(status = 'used') FROM (SELECT status FROM codes WHERE real = 1"
-    " AND sent_at > ? AND (status <> 'current' OR expires_at <= ?) ORDER BY sent_at DESC LIMIT ?)"
+    "SELECT count(*), count(*) FILTER (WHERE status = 'used') FROM"
+    " (SELECT status FROM codes WHERE real = 1"
+    " AND sent_at > ? AND (status <> 'current' OR expires_at <= ?)"
+    " ORDER BY sent_at DESC LIMIT ?) AS sent"
 )
 _LAST_SENT_TO = _LAST_SENT.replace("sent_at > ?", "sent_at > ? AND area = ?")
 
@@ -91,6 +93,7 @@ class Codes:
         self, chat: bytes, phone: str, last: str, first: str, known: bool, now: datetime
     ) -> Work[tuple[Requested, Secret | None, bool]]:
         """Make a code if every limit allows it: the answer, the code, whether its SMS may leave."""
+        yield from lock("codes")  # budgets are common to all
         wait = yield from self._wait(chat, phone, now)
         if wait is not None:
             return wait, None, False
@@ -248,6 +251,7 @@ class Codes:
 
     def check(self, chat: bytes, phone: str, code: Secret, now: datetime) -> Work[Checked]:
         """Judge a code that the parent typed."""
+        yield from lock("chat", chat)
         row = yield from one(
             "SELECT id, salt, hash, real, tries_left, old_pardons, sent_at, expires_at, status"
             " FROM codes WHERE chat = ? AND phone_key = ? ORDER BY id DESC LIMIT 1",

@@ -1,4 +1,4 @@
-"""One database, and the shape of all work done in it: a generator that yields SQL and gets rows.
+"""A database, and the shape of all work done in it: a generator that yields SQL and gets rows.
 
 A transaction is written once, as plain code without I/O::
 
@@ -6,24 +6,24 @@ A transaction is written once, as plain code without I/O::
         row = yield from one("SELECT name FROM people WHERE id = ?", who)
         ...
 
-and `Database.run` drives it to its end inside one transaction. For SQLite the whole generator runs
-in aiosqlite's thread in one go: one hop a turn instead of one a statement (a third of the cost).
-Another driver can await each statement instead; the work stays the same.
+and `Database.run` drives it to its end inside one transaction. Which database it is, only the
+address says: a SQLite file (storage/sqlite.py), or PostgreSQL (storage/postgresql.py). Both take
+the same work in the same words; what PostgreSQL words otherwise is put right in one place
+(storage/dialect.py).
+
+SQLite lets one transaction write at a time, PostgreSQL many (READ COMMITTED): work that reads,
+decides and then writes first takes a `lock` on what it decides about. Whoever takes several takes
+them in the order chat, codes, guardian, pupil, register; then no two wait for each other.
 """
 
-import sqlite3
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable, Sequence
-from contextlib import asynccontextmanager, suppress
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Generator, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
-from typing import Any, TypeVar, cast
-
-import aiosqlite
-
-from storage.backups import write_backup
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 Row = tuple[Any, ...]
@@ -34,7 +34,7 @@ class StorageError(Exception):
 
 
 class Busy(StorageError):
-    """Another process holds the database; the same work can be tried again."""
+    """Others, or a short break, keep the work from being done; the same can be tried again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,15 @@ class Sql:
     many: Iterable[Sequence[Any]] | None = None
 
 
-Work = Generator[Sql, list[Row], T]
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """A wish to be alone with a name until the transaction ends; or, `shared`, among its like."""
+
+    names: tuple[object, ...]
+    shared: bool = False
+
+
+Work = Generator[Sql | Lock, list[Row], T]
 
 SKIP_LOCKED = " FOR UPDATE SKIP LOCKED"
 """Ends a query for rows of which another transaction may have some: SQLite has but one of them."""
@@ -73,6 +81,19 @@ def run_many(text: str, rows: Iterable[Sequence[Any]]) -> Work[None]:
     yield Sql(text, many=rows)
 
 
+def lock(*names: object) -> Work[None]:
+    """Let nobody else do work under this name until the transaction ends, in any process.
+
+    What was stored under it before is seen from here on. SQLite's writers are alone anyway.
+    """
+    yield Lock(names)
+
+
+def lock_shared(*names: object) -> Work[None]:
+    """Let nobody take a `lock` on this name until the transaction ends; others may share it."""
+    yield Lock(names, shared=True)
+
+
 def stamp(moment: datetime) -> int:
     """How a moment is stored: whole seconds since 1970, UTC."""
     return int(moment.timestamp())
@@ -83,237 +104,111 @@ def moment(stamped: int) -> datetime:
     return datetime.fromtimestamp(stamped, UTC)
 
 
-class Database:
-    """A SQLite file (or ":memory:"), opened by `open_database`."""
+class Database(ABC):
+    """A database whose schema is this version's, opened by `open_database`."""
 
     shared = False
     """Whether several processes may serve it."""
 
-    def __init__(self, connection: aiosqlite.Connection) -> None:
-        self._connection = connection
-        self._held = set[tuple[object, ...]]()
-        self.failures = 0  # how often work was not done for the database's fault
+    failures = 0
+    """How often work was not done for the database's fault."""
 
+    @abstractmethod
     async def run(self, work: Work[T]) -> T:
         """Do the work in one transaction: all of it, or nothing when it raises."""
-        return await self._in_thread(lambda connection: _transaction(connection, work))
 
+    @abstractmethod
     async def prepare(self, work: Work[T]) -> T:
-        """Do work that reads, or fills TEMP tables: however long it takes, no writer waits."""
-        return await self._in_thread(lambda connection: _transaction(connection, work, "BEGIN"))
+        """Do work that reads, or fills TEMP tables: however long it takes, no writer waits.
 
+        It sees the database as it was at its beginning.
+        """
+
+    @abstractmethod
+    def apart(self) -> AbstractAsyncContextManager["Database"]:
+        """The same database for long work, and TEMP tables that last until its end."""
+
+    @abstractmethod
     async def hold(self, *name: object) -> bool:
         """Hold a name as long as this process lives; False where another one has it."""
-        self._held.add(name)  # one process serves a file (storage/holding.py)
-        return True
 
+    @abstractmethod
     def holds(self, *name: object) -> bool:
         """Whether we hold the name, and have not lost it with a connection."""
-        return name in self._held
 
+    @abstractmethod
     async def is_held(self, *name: object) -> bool:
         """Whether a process that lives holds the name."""
-        return name in self._held
 
+    @abstractmethod
     async def forget_deleted(self) -> None:
-        """Empty the journal: what was deleted is then in no file any more (RELIABILITY 0.1).
+        """Do what can be done so that what was deleted is in no file any more (RELIABILITY 0.1).
 
         While others read, the rest stays until a later call.
         """
-        await self._in_thread(
-            lambda connection: connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        )
 
+    @abstractmethod
     async def check(self) -> None:
-        """Read the whole file. Raises StorageError where it is damaged."""
-        found = await self.prepare(one("PRAGMA integrity_check(1)"))
-        if found != ("ok",):
-            raise StorageError(*_DAMAGED.args)
+        """Read all of it. Raises StorageError where it is damaged."""
 
+    @abstractmethod
     async def close(self) -> None:
-        """Close the file. Safe at any moment: what was committed stays."""
-        await self._connection.close()
-
-    async def _in_thread(self, job: Callable[[sqlite3.Connection], T]) -> T:
-        # aiosqlite has no public call that hands a whole function to its thread; this one is what
-        # all of its public calls are made of.
-        execute = cast("Callable[..., Awaitable[T]]", self._connection._execute)
-        try:
-            return await execute(job, self._connection._conn)
-        except StorageError:
-            self.failures += 1
-            raise
+        """Close it. Safe at any moment: what was committed stays."""
 
 
-def _transaction(
-    connection: sqlite3.Connection, work: Work[T], begin: str = "BEGIN IMMEDIATE"
-) -> T:
-    try:
-        if connection.in_transaction:  # an earlier ROLLBACK failed too
-            connection.execute("ROLLBACK")
-        connection.execute(begin)
-    except sqlite3.Error as error:  # damage is no OperationalError
-        work.close()
-        raise _named(error) from error
-    try:
-        result = _drive(connection, work)
-        connection.execute("COMMIT")
-    except BaseException as error:
-        if connection.in_transaction:
-            with suppress(sqlite3.Error):  # the next transaction begins with it
-                connection.execute("ROLLBACK")
-        work.close()
-        if isinstance(error, sqlite3.Error):
-            raise _named(error) from error
-        raise
-    return result
+Place = Path | str
+"""A SQLite file (or ":memory:"), or the URL of a PostgreSQL database (`is_url`)."""
 
 
-def _drive(connection: sqlite3.Connection, work: Work[T]) -> T:
-    """Feed the work with rows until it returns."""
-    try:
-        statement = next(work)
-        while True:
-            if statement.many is None:
-                text = statement.text.removesuffix(SKIP_LOCKED)
-                rows = connection.execute(text, statement.parameters).fetchall()
-            else:
-                connection.executemany(statement.text, statement.many)
-                rows = []
-            statement = work.send(rows)
-    except StopIteration as end:
-        return cast(T, end.value)
-
-
-_DAMAGED = StorageError("The database file is damaged: restore it from a backup.")
-
-_FAULTS: dict[int, StorageError] = {
-    sqlite3.SQLITE_BUSY: Busy("The database is in use by another process; try again."),
-    sqlite3.SQLITE_LOCKED: Busy("The database is in use by another process; try again."),
-    sqlite3.SQLITE_READONLY: StorageError(
-        "The database cannot be written: check the file's owner and rights."
-    ),
-    sqlite3.SQLITE_PERM: StorageError("The database file may not be opened: check its rights."),
-    sqlite3.SQLITE_CANTOPEN: StorageError(
-        "The database file cannot be opened: check its folder and rights."
-    ),
-    sqlite3.SQLITE_FULL: StorageError("The disk is full: make room, and it goes on by itself."),
-    sqlite3.SQLITE_IOERR: StorageError("The disk does not answer as it should: check it."),
-    sqlite3.SQLITE_NOMEM: StorageError("There is not enough memory."),
-    sqlite3.SQLITE_PROTOCOL: Busy("The database is in use by another process; try again."),
-    sqlite3.SQLITE_INTERRUPT: StorageError("The database was interrupted; it is tried again."),
-    sqlite3.SQLITE_CORRUPT: _DAMAGED,
-    sqlite3.SQLITE_NOTADB: StorageError("The file is not a database: check SESAME_DATABASE_URL."),
-}
-
-
-def _named(error: sqlite3.Error) -> Exception:
-    """Say whose fault a SQLite error is. Broken SQL stays as it is: that is ours."""
-    code = getattr(error, "sqlite_errorcode", None)
-    fault = None if code is None else _FAULTS.get(code & 0xFF)  # the primary result code
-    return error if fault is None else type(fault)(*fault.args)
+def is_url(place: Place) -> bool:
+    """Whether that is PostgreSQL."""
+    return isinstance(place, str) and place.startswith("postgresql:")
 
 
 @asynccontextmanager
-async def open_database(path: str | Path) -> AsyncIterator[Database]:
-    """Open the SQLite file at `path`, bring its schema up to date, and close it at the end."""
-    database = await connect(path)
+async def open_database(place: Place) -> AsyncIterator[Database]:
+    """Open the database, bring its schema up to date, and close it at the end."""
+    database = await connect(place)
     try:
         yield database
     finally:
         await database.close()
 
 
-async def connect(path: str | Path) -> Database:
+async def connect(place: Place) -> Database:
     """Open without a `with`; the caller closes. Raises StorageError in one clear line."""
-    if str(path) != ":memory:":
-        make_folder(Path(path).parent)
-    connection = aiosqlite.connect(path, isolation_level=None, timeout=30)
-    try:
-        await connection
-    except sqlite3.Error as error:
-        connection._thread.join()  # aiosqlite leaves it to end when the loop may be closed already
-        raise _named(error) from error
-    database = Database(connection)
-    try:
-        await database._in_thread(lambda opened: _prepare(opened, Path(path)))
-        if str(path) != ":memory:":
-            Path(path).chmod(0o600)
-    except BaseException as error:
-        await database.close()
-        if isinstance(error, sqlite3.Error):
-            raise _named(error) from error
-        if isinstance(error, OSError):
-            raise StorageError(f"{path} belongs to another user: {error.strerror}.") from error
-        raise
-    return database
+    # Each of the two is imported where it is used: the other one's library need not be there.
+    if is_url(place):
+        from storage import postgresql  # noqa: PLC0415
+
+        return await postgresql.connect(str(place))
+    from storage import sqlite  # noqa: PLC0415
+
+    return await sqlite.connect(place)
 
 
 @asynccontextmanager
-async def visit(path: str | Path) -> AsyncIterator[Database]:
+async def visit(place: Place) -> AsyncIterator[Database]:
     """Open one more connection to a database that is in use, to see how it is.
 
     It makes and changes nothing, and waits no longer than a second for others. Raises StorageError.
     """
-    url = f"{Path(path).absolute().as_uri()}?mode=rw"
-    connection = aiosqlite.connect(url, uri=True, isolation_level=None, timeout=1)
-    try:
-        await connection
-    except sqlite3.Error as error:
-        connection._thread.join()  # as in `connect`
-        raise _named(error) from error
-    try:
-        yield Database(connection)
-    finally:
-        await connection.close()
+    if is_url(place):
+        from storage import postgresql  # noqa: PLC0415
+
+        async with postgresql.visit(str(place)) as database:
+            yield database
+        return
+    from storage import sqlite  # noqa: PLC0415
+
+    async with sqlite.visit(place) as file:
+        yield file
 
 
 def is_current() -> Work[bool]:
     """Whether the schema is this version's."""
     row = yield from one("PRAGMA user_version")
     return row is not None and row[0] == migrations()[-1][0]
-
-
-def make_folder(folder: Path) -> None:
-    """Make the database's folder, for its owner only. Raises StorageError."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError as error:
-        raise StorageError(f"{folder} cannot be made: {error.strerror}.") from error
-
-
-# Our tables, and a head that says that there is no schema yet. One statement: another process may
-# be making the schema at this moment.
-_HEADLESS = (
-    "SELECT 1 FROM pragma_user_version"
-    " WHERE user_version = 0 AND EXISTS (SELECT 1 FROM sqlite_master WHERE name = 'canary')"
-)
-
-
-def _prepare(connection: sqlite3.Connection, path: Path) -> None:
-    # WAL lets the bot read while an import writes. FULL: a reply that was sent means that the
-    # progress behind it survives a power cut too (promise 1). secure_delete: what is erased is
-    # overwritten (RELIABILITY 0.1).
-    _switch_to_wal(connection)
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("PRAGMA foreign_keys = ON")
-    connection.execute("PRAGMA secure_delete = ON")
-    if connection.execute(_HEADLESS).fetchone():  # nothing is made over what is there
-        raise StorageError(*_DAMAGED.args)
-    _migrate(connection, path)
-
-
-def _switch_to_wal(connection: sqlite3.Connection) -> None:
-    """Switch the journal, once in a file's life. SQLite itself does not wait here for others."""
-    deadline = time.monotonic() + 5  # each try may wait as long as the connection's own timeout
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            return
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
-                raise
-            time.sleep(0.05)
 
 
 def migrations() -> list[tuple[int, str]]:
@@ -323,48 +218,7 @@ def migrations() -> list[tuple[int, str]]:
     return sorted(found)
 
 
-def _migrate(connection: sqlite3.Connection, path: Path) -> None:
-    """Apply what is missing, all or nothing, safe when two processes start.
-
-    A database that has a schema already is copied first (storage/backups.py).
-    """
-    newest = migrations()[-1][0]
-    if _version(connection) < newest:
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            _apply_missing(connection, path)
-            connection.execute("COMMIT")
-        except BaseException:
-            if connection.in_transaction:  # a full disk has ended it already
-                connection.execute("ROLLBACK")
-            raise
-    if _version(connection) > newest:
-        raise StorageError("The database was made by a newer Sésame: update Sésame first.")
-
-
-def _apply_missing(connection: sqlite3.Connection, path: Path) -> None:
-    made_by = _version(connection)  # the other process may have been quicker
-    missing = [(version, script) for version, script in migrations() if version > made_by]
-    if made_by and missing:
-        try:
-            write_backup(path, made_by)
-        except (OSError, sqlite3.Error) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise StorageError(
-                f"No backup could be written to {path.parent / 'backups'} ({reason}): the database"
-                " stays as it was. Mend that, and start again."
-            ) from error
-    for version, script in missing:
-        for statement in _statements(script):
-            connection.execute(statement)
-        connection.execute(f"PRAGMA user_version = {version:d}")
-
-
-def _version(connection: sqlite3.Connection) -> int:
-    return int(connection.execute("PRAGMA user_version").fetchone()[0])
-
-
-def _statements(script: str) -> list[str]:
+def statements(script: str) -> list[str]:
     """Split a migration at the `;` that end a line."""
     parts = (script + "\n").split(";\n")
     return [part.strip() for part in parts if part.strip()]

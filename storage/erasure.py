@@ -5,11 +5,13 @@ from datetime import datetime
 from typing import Any
 
 from storage import tallies
-from storage.accounts import account_place
+from storage.accounts import account_place, lock_guardians
 from storage.audit import Action, note
 from storage.conversations import chat_place
-from storage.database import Work, every, run, run_many, stamp
+from storage.database import Work, every, lock, run, run_many, stamp
 from storage.importing.records import folded
+from storage.openings import remove_there
+from storage.outbox import Outbox
 from storage.register import guardian_place
 from storage.vault import Vault
 
@@ -33,6 +35,7 @@ class Erased:
     records: int
     accounts: int
     conversations: int
+    elsewhere: int = 0  # accounts that an outside service is asked to remove
 
 
 def people(vault: Vault, phone: str = "", identifier: str = "") -> Work[list[Person]]:
@@ -69,13 +72,13 @@ def conversations_of(vault: Vault, people: list[Person], phones: set[str]) -> Wo
     """
     guardians = {guardian for person in people for guardian in person.guardians}
     identifiers = {identifier for person in people for identifier in person.identifiers}
-    last, found = 0, []
+    last, found = b"", []
     while rows := (
         yield from every(
-            "SELECT rowid, chat, record FROM chats WHERE rowid > ? ORDER BY rowid LIMIT 1000", last
+            "SELECT chat, record FROM chats WHERE chat > ? ORDER BY chat LIMIT 1000", last
         )
     ):
-        for number, chat, sealed in rows:
+        for chat, sealed in rows:
             record = vault.open(sealed, chat_place(chat))
             if (
                 record["phone"] in phones
@@ -83,7 +86,7 @@ def conversations_of(vault: Vault, people: list[Person], phones: set[str]) -> Wo
                 or guardians.intersection(record["guardians"])
             ):
                 found.append(chat)
-            last = number
+            last = chat
     return found
 
 
@@ -91,6 +94,10 @@ def erase(
     vault: Vault, person: Person, chats: list[bytes], actor: str, reason: str, now: datetime
 ) -> Work[Erased]:
     """Erase the person everywhere; only keyed hashes of name and number keep an import away."""
+    for chat in sorted(chats):
+        yield from lock("chat", chat)
+    yield from lock_guardians(person.guardians)
+    yield from lock("register")
     numbers = [vault.key("phone", number) for number in sorted(person.phones)]
     subject = vault.key("person", *sorted(key.hex() for key in person.keys))
     yield from run_many(
@@ -100,6 +107,7 @@ def erase(
     for number in numbers:
         yield from tallies.clear(number)
         yield from run("DELETE FROM codes WHERE phone_key = ?", number)
+    elsewhere = yield from _erase_elsewhere(vault, person.guardians, now)
     accounts = 0
     for guardian in person.guardians:
         accounts += len(
@@ -120,7 +128,7 @@ def erase(
         yield from run("DELETE FROM guardians WHERE id = ?", guardian)
     for chat in chats:
         yield from tallies.clear(chat)
-        for table in ("codes", "outbox", "chats"):
+        for table in ("codes", "outbox", "passwords", "chats"):
             yield from run(f"DELETE FROM {table} WHERE chat = ?", chat)  # noqa: S608 - our words
     yield from note(
         vault,
@@ -133,7 +141,34 @@ def erase(
         accounts=accounts,
         conversations=len(chats),
     )
-    return Erased(len(person.guardians), accounts, len(chats))
+    return Erased(len(person.guardians), accounts, len(chats), elsewhere)
+
+
+def _erase_elsewhere(vault: Vault, guardians: list[int], now: datetime) -> Work[int]:
+    """Have the accounts removed that are, or may be, in an outside service; how many."""
+    outbox, asked = Outbox(vault), 0
+    for guardian in guardians:
+        for identifier_key, sealed, key in (
+            yield from every(
+                "SELECT identifier_key, sealed, account_key FROM account_guardians"
+                " JOIN accounts ON accounts.id = account"
+                " WHERE guardian = ? AND account_key IS NOT NULL",
+                guardian,
+            )
+        ):
+            known = vault.open(sealed, account_place(identifier_key))
+            yield from remove_there(outbox, key, known["there"], now)
+            asked += 1
+            yield from run("UPDATE accounts SET account_key = NULL WHERE account_key = ?", key)
+        for key, chat in (
+            yield from run(
+                "DELETE FROM openings WHERE guardian = ? RETURNING account_key, chat", guardian
+            )
+        ):
+            yield from remove_there(outbox, key, None, now)
+            yield from run("DELETE FROM passwords WHERE chat = ?", chat)
+            asked += 1
+    return asked
 
 
 def readmit(vault: Vault, phone: str, actor: str, reason: str, now: datetime) -> Work[int]:

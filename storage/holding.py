@@ -9,7 +9,8 @@ from pathlib import Path
 
 from filelock import lock_descriptor
 
-from storage.database import StorageError, make_folder
+from storage.database import StorageError
+from storage.sqlite import make_folder
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from flows.inputs import Invited, NotInvited
-from storage.database import Work, every, one, run, stamp
+from storage.database import Work, every, lock, one, run, stamp
 from storage.register import guardian_place
 from storage.vault import Vault
 
@@ -37,6 +37,7 @@ class Invitations:
         `after` is the number at which the page before ended, 0 at first; the second value is the
         one of this page, None at the end. Who has an account, no mobile or no child is left out.
         """
+        yield from lock("invitations")
         rows = yield from every(
             "SELECT guardians.id, guardians.uai, name, source_key, sealed FROM guardians"
             " JOIN schools ON schools.uai = guardians.uai"
@@ -44,7 +45,7 @@ class Invitations:
             " AND guardians.id IN (SELECT guardian FROM guardian_phones)"
             " AND guardians.id NOT IN (SELECT guardian FROM account_guardians)"
             " AND guardians.id IN (SELECT guardian FROM links JOIN pupils ON pupils.id = pupil"
-            " WHERE legal AND pupils.gone_at IS NULL) ORDER BY guardians.id LIMIT ?",
+            " WHERE legal = 1 AND pupils.gone_at IS NULL) ORDER BY guardians.id LIMIT ?",
             after,
             uai,
             uai,
@@ -62,6 +63,7 @@ class Invitations:
 
     def keep(self, guardian: int, token: str, until: datetime) -> Work[None]:
         """Keep one invitation; it takes the place of the guardian's one before."""
+        yield from lock("invitations")
         yield from run("DELETE FROM invitations WHERE guardian = ?", guardian)
         yield from run(
             "INSERT INTO invitations (token_key, guardian, expires_at) VALUES (?, ?, ?)",
@@ -73,16 +75,20 @@ class Invitations:
     def look_up(self, token: str, chat: bytes, now: datetime) -> Work[Invited | NotInvited]:
         """Whom the link was made for. The first chat that asks is the only one it serves."""
         key = self.vault.key("invitation", token)
-        row = yield from one(
-            "SELECT uai, source_key, sealed FROM invitations"
-            " JOIN guardians ON guardians.id = guardian WHERE token_key = ? AND expires_at > ?"
-            " AND gone_at IS NULL AND (chat IS NULL OR chat = ?)",
+        rows = yield from run(
+            "UPDATE invitations SET chat = ? WHERE token_key = ? AND expires_at > ?"
+            " AND (chat IS NULL OR chat = ?)"
+            " AND guardian IN (SELECT id FROM guardians WHERE gone_at IS NULL) RETURNING guardian",
+            chat,
             key,
             stamp(now),
             chat,
         )
-        if row is None:
+        if not rows:
             return NotInvited()
-        yield from run("UPDATE invitations SET chat = ? WHERE token_key = ?", chat, key)
+        row = yield from one(
+            "SELECT uai, source_key, sealed FROM guardians WHERE id = ?", rows[0][0]
+        )
+        assert row is not None  # noqa: S101 - an invitation has its guardian
         known = self.vault.open(row[2], guardian_place(row[0], row[1]))
         return Invited(known["usage"] or known["birth"], known["first"])

@@ -8,7 +8,7 @@ from flows.inputs import SmsFound
 from storage.database import Row, Work, every, moment, one, run, stamp
 from storage.vault import Vault
 
-REPLY, ERASE, SMS = "reply", "erase", "sms"
+REPLY, ERASE, SMS, ACCOUNT = "reply", "erase", "sms", "account"
 _COLUMNS = "id, chat, kind, body, attempts, due_at, created_at, expires_at, status, worker"
 
 # The oldest parcel of a kind that is not done with. No other one of the kind leaves before it, so
@@ -246,6 +246,15 @@ class Outbox:
             " due_at = ? WHERE id = ? AND status IN ('waiting', 'sending')",
             stamp(due),
             parcel.number,
+        )
+
+    def drop(self, chat: bytes, kind: str) -> Work[None]:
+        """What waits there need not leave any more."""
+        yield from run(
+            "UPDATE outbox SET status = 'dropped', body = NULL"
+            " WHERE chat = ? AND kind = ? AND status = 'waiting'",
+            chat,
+            kind,
         )
 
     def drop_codes(self, chat: bytes) -> Work[None]:

@@ -16,7 +16,7 @@ from flows.inputs import (
 from flows.policy import DAY, Policy
 from flows.questions.name import fold, same_first, same_last
 from storage.accounts import Accounts
-from storage.database import Work, every, one
+from storage.database import Work, every, lock, one
 from storage.tallies import count, tally
 from storage.vault import Vault
 
@@ -121,6 +121,7 @@ class Register:
         self, chat: bytes, pupil: int, birthdate: date, now: datetime
     ) -> Work[BirthdateRight | BirthdateWrong]:
         """Compare a date with the register's. Tries are counted by chat, child and all chats."""
+        yield from lock("pupil", pupil)
         row = yield from one("SELECT uai, source_key, sealed FROM pupils WHERE id = ?", pupil)
         assert row is not None  # noqa: S101 - pupils are marked as gone, never removed
         known = self._vault.open(row[2], pupil_place(row[0], row[1]))

@@ -5,7 +5,9 @@ from datetime import datetime, timedelta
 
 from flows.policy import DAY
 from storage.audit import SESAME, Action, note
-from storage.database import Database, Work, run, stamp
+from storage.database import Database, Work, lock, run, stamp
+from storage.openings import abandon
+from storage.passwords import Passwords
 from storage.vault import Vault
 
 _BATCH = 5_000
@@ -45,10 +47,13 @@ RULES: dict[str, tuple[str, str]] = {
     "pupils": ("keep_gone", "gone_at < ? AND id NOT IN (SELECT pupil FROM account_pupils)"),
     "audit": (  # from its beginning on, so that the chain stays whole
         "keep_audit",
-        "id < coalesce((SELECT min(id) FROM audit WHERE at >= ?), 1 << 62)",
+        "id < coalesce((SELECT min(id) FROM audit WHERE at >= ?), 9223372036854775807)",
     ),
 }
 """For each table: which of the lengths rules it, and which rows are older than that."""
+
+_KEYS = {"chats": "chat", "invitations": "token_key", "tallies": "at"}
+"""What rows are deleted by, in its order, where that is not `id`."""
 
 
 async def purge(
@@ -61,6 +66,8 @@ async def purge(
         gone[table] = 0
         while deleted := await database.run(_delete(table, old, before)):
             gone[table] += deleted
+    gone["passwords"] = await database.run(Passwords(vault).forget_old(now))
+    gone["openings"] = await database.run(abandon(vault, now))
     if any(gone.values()) or actor != SESAME:
         await database.run(note(vault, actor, Action.PURGED, None, now, **gone))
     await database.forget_deleted()
@@ -68,9 +75,11 @@ async def purge(
 
 
 def _delete(table: str, old: str, before: int) -> Work[int]:
+    yield from lock("register")  # an import may find somebody again who had gone
+    key = _KEYS.get(table, "id")
     rows = yield from run(
-        f"DELETE FROM {table} WHERE rowid IN"  # noqa: S608 - only our own words
-        f" (SELECT rowid FROM {table} WHERE {old} ORDER BY rowid LIMIT {_BATCH}) RETURNING 1",
+        f"DELETE FROM {table} WHERE {key} IN"  # noqa: S608 - only our own words
+        f" (SELECT {key} FROM {table} WHERE {old} ORDER BY {key} LIMIT {_BATCH}) RETURNING 1",
         before,
     )
     return len(rows)

@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from storage.database import Work, one, run, stamp
+from storage.database import Work, lock, one, run, stamp
 
 AHEAD = timedelta(minutes=1)
 """Two machines' clocks may differ so much."""
@@ -25,6 +25,7 @@ def mend_future(now: datetime) -> Work[bool]:
     How long it has been cannot be known, so what might have expired has (I5), and what counts or
     waits from a moment in the future counts from now.
     """
+    yield from lock("clock")
     row = yield from one("SELECT max(updated_at) FROM chats")
     latest = row[0] if row and row[0] is not None else 0
     if latest <= stamp(now + AHEAD):
@@ -32,8 +33,10 @@ def mend_future(now: datetime) -> Work[bool]:
     yield from run("UPDATE codes SET status = 'expired' WHERE status = 'current'")
     for table, column in _FUTURE:
         yield from run(
-            f"UPDATE {table} SET {column} = ?1 WHERE {column} > ?1",  # noqa: S608 - our own words
+            f"UPDATE {table} SET {column} = ? WHERE {column} > ?",  # noqa: S608 - our own words
+            stamp(now),
             stamp(now),
         )
-    yield from run("UPDATE outbox SET due_at = min(due_at, ?)", stamp(now + LONGEST_WAIT))
+    latest = stamp(now + LONGEST_WAIT)
+    yield from run("UPDATE outbox SET due_at = ? WHERE due_at > ?", latest, latest)
     return True

@@ -54,8 +54,8 @@ def open_for_another(
     latest: datetime | None = None
     for length, limit in windows:
         row = yield from one(
-            "SELECT count(DISTINCT detail), max(detail = ?), min(at) FROM tallies"
-            " WHERE kind = ? AND subject = ? AND at > ?",
+            "SELECT count(DISTINCT detail), count(*) FILTER (WHERE detail = ?), min(at)"
+            " FROM tallies WHERE kind = ? AND subject = ? AND at > ?",
             detail,
             kind,
             subject,

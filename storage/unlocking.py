@@ -4,7 +4,7 @@ from datetime import datetime
 
 from storage import tallies
 from storage.audit import Action, note
-from storage.database import Work, every, run
+from storage.database import Work, every, lock, run
 from storage.erasure import Person
 from storage.vault import Vault
 
@@ -22,6 +22,8 @@ def lift(
 
     The pause itself is in the conversation and ends with `flows.inputs.Unlocked`.
     """
+    for chat in sorted(chats):
+        yield from lock("chat", chat)
     for number in sorted(phones):
         yield from tallies.clear(vault.key("phone", number))
     for guardian in (guardian for person in people for guardian in person.guardians):

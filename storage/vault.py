@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from flows.secret import Secret
-from storage.database import StorageError, Work, one, run
+from storage.database import StorageError, Work, lock, lock_shared, one, run
 
 _NONCE = 12  # bytes, NIST SP 800-38D 5.2.1.1
 _CANARY = "canary"
@@ -45,7 +45,7 @@ class Vault:
     ) -> None:
         """The newest secret comes first. `reread` looks for secrets that came since the start."""
         self._secrets = list(secrets)
-        self._ciphers = [_cipher(secret) for secret in secrets]
+        self._ciphers = [_Ciphers(secret) for secret in secrets]
         self._reread = reread
         self._in_force = 0
         self._lookup = _lookup(secrets[0])
@@ -82,9 +82,8 @@ class Vault:
         """Which secret opened it, and the value."""
         for at in (self._in_force, *range(len(self._ciphers))):
             try:
-                text = self._ciphers[at].decrypt(
-                    sealed[:_NONCE], sealed[_NONCE:], bound_to.encode()
-                )
+                cipher = self._ciphers[at].of(bound_to)
+                text = cipher.decrypt(sealed[:_NONCE], sealed[_NONCE:], bound_to.encode())
             except (InvalidTag, ValueError):
                 continue
             return at, json.loads(text)
@@ -111,21 +110,32 @@ class Vault:
     def _take(self, secrets: Sequence[Secret]) -> None:
         new = [secret for secret in secrets if secret not in self._secrets]
         self._secrets += new
-        self._ciphers += [_cipher(secret) for secret in new]
+        self._ciphers += [_Ciphers(secret) for secret in new]
 
     def canary(self, secret: Secret) -> bytes:
         """The canary that puts this secret in force."""
-        return _seal(_cipher(secret), self._lookup.hex(), _CANARY)
+        return _seal(_Ciphers(secret), self._lookup.hex(), _CANARY)
 
 
-def _seal(cipher: AESGCM, value: object, bound_to: str) -> bytes:
+class _Ciphers:
+    """One for passwords alone, and one for all else, made from the same secret.
+
+    What a value is bound to begins with its table, which says which one seals it.
+    """
+
+    def __init__(self, secret: Secret) -> None:
+        self._all_else = AESGCM(_derive(secret, b"sesame seal 1"))
+        self._passwords = AESGCM(_derive(secret, b"sesame password 1"))
+
+    def of(self, bound_to: str) -> AESGCM:
+        """The one for this place."""
+        return self._passwords if bound_to.startswith("passwords:") else self._all_else
+
+
+def _seal(ciphers: _Ciphers, value: object, bound_to: str) -> bytes:
     nonce = os.urandom(_NONCE)
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
-    return nonce + cipher.encrypt(nonce, text, bound_to.encode())
-
-
-def _cipher(secret: Secret) -> AESGCM:
-    return AESGCM(_derive(secret, b"sesame seal 1"))
+    return nonce + ciphers.of(bound_to).encrypt(nonce, text, bound_to.encode())
 
 
 def _lookup(secret: Secret) -> bytes:
@@ -139,6 +149,7 @@ def _derive(secret: Secret, label: bytes) -> bytes:
 
 def check_secret(vault: Vault) -> Work[None]:
     """See on start that the vault's secret is the database's own. Raises VaultError if not."""
+    yield from lock("secret")
     row = yield from one("SELECT sealed FROM canary")
     if row is None:
         yield from run("INSERT INTO canary VALUES (1, ?)", vault.canary(vault.newest))
@@ -152,6 +163,7 @@ def keep_up(vault: Vault) -> Work[None]:
 
     Raises SecretChanged when it is not: the process must be started again with the new one.
     """
+    yield from lock_shared("secret")  # none comes in force before what this one seals is stored
     row = yield from one("SELECT sealed FROM canary")
     try:
         vault.learn(row[0] if row else b"")
@@ -163,6 +175,7 @@ def keep_up(vault: Vault) -> Work[None]:
 
 def put_in_force(vault: Vault) -> Work[None]:
     """Seal with the vault's newest secret from now on, in every process."""
+    yield from lock("secret")
     canary = vault.canary(vault.newest)
     yield from run("UPDATE canary SET sealed = ?", canary)
     vault.learn(canary)

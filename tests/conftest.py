@@ -4,14 +4,29 @@ import os
 
 os.environ["PTB_TIMEDELTA"] = "true"  # python-telegram-bot gives timedeltas, and warns no more
 
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
 import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from tests.helpers.postgres import Postgres
 
 # On a machine of its own the same examples at every push; at a desk new ones each time. A failure
 # prints the line that brings it back.
 settings.register_profile("desk", deadline=None, print_blob=True)
 settings.register_profile("ci", deadline=None, print_blob=True, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "desk")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> "Iterator[Postgres]":
+    """A PostgreSQL for all tests that ask for one."""
+    from tests.helpers.postgres import started  # noqa: PLC0415 - it takes a moment to import
+
+    with started() as server:
+        yield server
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

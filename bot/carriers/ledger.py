@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from bot.logs import Event, Log
 from bot.seen import Handled, Observe, nobody
@@ -16,6 +16,17 @@ from storage.outbox import Outbox, Parcel
 log = Log("delivery")
 
 T = TypeVar("T")
+Together = Callable[[], Work[bool]]
+
+
+class Tell(Protocol):
+    """Lets a conversation know what happened; `together` is noted in the same transaction."""
+
+    async def __call__(
+        self, address: Address, happened: FromWorld, together: Together | None = None, /
+    ) -> None:
+        """Return when it is stored. Raises StorageError."""
+
 
 GROWS_TO = 60  # seconds between two tries at most, unless more is asked for (invariant I15)
 LONGEST_WAIT = 3600  # seconds that a messenger may ask for (RELIABILITY T26)
@@ -31,7 +42,7 @@ class Ledger:
     conversations: Conversations
     outbox: Outbox
     clock: Callable[[], datetime]
-    told: Callable[[Address, FromWorld], Awaitable[None]]
+    told: Tell
     observe: Observe = nobody
 
     async def finish(self, parcel: Parcel, status: str, handled: str = "") -> None:
@@ -49,9 +60,11 @@ class Ledger:
         """Do the work in storage, sooner or later."""
         return await self._until_stored(lambda: self.database.run(work(*facts, **more)))
 
-    async def tell(self, address: Address, happened: FromWorld) -> None:
+    async def tell(
+        self, address: Address, happened: FromWorld, together: Together | None = None
+    ) -> None:
         """Let the conversation know, sooner or later."""
-        await self._until_stored(lambda: self.told(address, happened))
+        await self._until_stored(lambda: self.told(address, happened, together))
 
     async def _until_stored(self, attempt: Callable[[], Awaitable[T]]) -> T:
         while True:

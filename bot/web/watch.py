@@ -17,7 +17,7 @@ from starlette.routing import Route
 from bot.app import Service
 from bot.logs import Event, Log
 from bot.metrics import Counts, Metrics, count
-from storage.database import StorageError, is_current, visit
+from storage.database import Place, StorageError, is_current, visit
 
 log = Log("web")
 
@@ -31,7 +31,7 @@ FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
 class Watch:
     """What is known of the running service. It is filled while the service starts."""
 
-    database: str  # its path
+    database: Place = field(repr=False)  # a URL may hold a password
     metrics: Metrics = field(default_factory=Metrics)
     service: Service | None = None
     loops: dict[str, asyncio.Task[Any]] = field(default_factory=dict)  # that must never end

@@ -15,10 +15,10 @@ _FIND_SAME = {
     "guardians": "UPDATE staged_guardians AS new SET id = old.id FROM guardians AS old"
     " INDEXED BY guardians_by_source"
     " WHERE old.uai = new.uai AND old.source_key = new.source_key"
-    " AND old.name_key = new.name_key AND gone_at IS NULL AND NOT is_twin",
+    " AND old.name_key = new.name_key AND gone_at IS NULL AND is_twin = 0",
     "pupils": "UPDATE staged_pupils AS new SET id = old.id FROM pupils AS old"
     " WHERE old.uai = new.uai AND old.source_key = new.source_key"
-    " AND gone_at IS NULL AND NOT is_twin",
+    " AND gone_at IS NULL AND is_twin = 0",
 }
 
 # By what the others are found again, most certain first: only where one person of the school has
@@ -33,7 +33,7 @@ _NOT_FOUND = (
     " AND id NOT IN (SELECT id FROM staged_PEOPLE WHERE id IS NOT NULL)"
 )
 _ANY_LEFT = (
-    "SELECT EXISTS (SELECT 1 FROM staged_PEOPLE WHERE id IS NULL AND NOT is_twin)"
+    "SELECT EXISTS (SELECT 1 FROM staged_PEOPLE WHERE id IS NULL AND is_twin = 0)"
     " AND EXISTS (SELECT 1 FROM PEOPLE WHERE NOT_FOUND)"
 ).replace("NOT_FOUND", _NOT_FOUND)
 _FIND = (
@@ -41,9 +41,10 @@ _FIND = (
     " count(*) OVER (PARTITION BY n) AS olds, count(*) OVER (PARTITION BY id) AS news FROM"
     " (SELECT DISTINCT n, id FROM"
     " (SELECT uai, COLUMNS, min(n) AS n FROM staged_PEOPLE NEW_PHONES"
-    " WHERE id IS NULL AND NOT is_twin GROUP BY uai, COLUMNS HAVING count(*) = 1) JOIN"
+    " WHERE id IS NULL AND is_twin = 0 GROUP BY uai, COLUMNS HAVING count(*) = 1) AS fresh JOIN"
     " (SELECT uai, COLUMNS, min(id) AS id FROM PEOPLE OLD_PHONES"
-    " WHERE NOT_FOUND GROUP BY uai, COLUMNS HAVING count(*) = 1) USING (uai, COLUMNS))) AS pairs"
+    " WHERE NOT_FOUND GROUP BY uai, COLUMNS HAVING count(*) = 1) AS known"
+    " USING (uai, COLUMNS)) AS found) AS pairs"
     " WHERE pairs.n = staged_PEOPLE.n AND olds = 1 AND news = 1"
 ).replace("NOT_FOUND", _NOT_FOUND)
 
@@ -95,7 +96,7 @@ def _find_renamed(vault: Vault) -> Work[None]:
             "SELECT new.n, new.uai, new.source_key, new.sealed, old.id, old.sealed"
             " FROM staged_guardians AS new JOIN guardians AS old"
             " ON old.uai = new.uai AND old.source_key = new.source_key AND old.gone_at IS NULL"
-            " WHERE new.id IS NULL AND NOT new.is_twin AND new.n > ? AND old.id NOT IN"
+            " WHERE new.id IS NULL AND new.is_twin = 0 AND new.n > ? AND old.id NOT IN"
             " (SELECT id FROM staged_guardians WHERE id IS NOT NULL) ORDER BY new.n LIMIT 1000",
             last,
         )
@@ -123,10 +124,10 @@ def _last_names(person: dict[str, str]) -> set[str]:
 # new get their id at once, since the links need it: never one that was in use before.
 _MARK = (
     "UPDATE staged_PEOPLE SET change = 'added', id = n + coalesce("
-    "(SELECT seq FROM sqlite_sequence WHERE name = 'PEOPLE'), 0)"
-    " WHERE id IS NULL AND NOT is_twin",
+    "(SELECT last FROM numbers WHERE name = 'PEOPLE'), 0)"
+    " WHERE id IS NULL AND is_twin = 0",
     "UPDATE staged_PEOPLE AS new SET change ="
-    " CASE WHEN old.digest <> new.digest OR (old.gone_at IS NOT NULL AND NOT new.has_left)"
+    " CASE WHEN old.digest <> new.digest OR (old.gone_at IS NOT NULL AND new.has_left = 0)"
     " THEN 'changed' WHEN old.source_key <> new.source_key THEN 'moved' END"
     " FROM PEOPLE AS old WHERE old.id = new.id AND change IS NULL",
 )
@@ -165,6 +166,7 @@ def write(now: datetime) -> Work[None]:
     for people in _FIND_BY:
         for statement in _WRITE:
             yield from run(statement.replace("PEOPLE", people), stamp(now))
+        yield from run(_KEEP_NUMBER.replace("PEOPLE", people))
     for statement in (*_WRITE_PHONES, *_WRITE_LINKS, _COUNT_GUARDIANS):
         yield from run(statement)
 
@@ -173,18 +175,24 @@ _WRITE_SCHOOLS = (
     "INSERT INTO schools (uai, format, name, year, imported_at)"
     " SELECT uai, format, name, year, ? FROM staged_schools WHERE true"
     " ON CONFLICT (uai) DO UPDATE SET format = excluded.format, year = excluded.year,"
-    " name = CASE excluded.name WHEN '' THEN name ELSE excluded.name END,"
+    " name = CASE excluded.name WHEN '' THEN schools.name ELSE excluded.name END,"
     " imported_at = excluded.imported_at"
 )
 _WRITE = (
     "UPDATE PEOPLE SET gone_at = ? WHERE GONE".replace("GONE", _GONE),
     "UPDATE PEOPLE AS old SET source_key = new.source_key, name_key = new.name_key,"
     " digest = new.digest, sealed = new.sealed,"
-    " gone_at = CASE WHEN has_left THEN coalesce(gone_at, ?) END"
+    " gone_at = CASE WHEN has_left = 1 THEN coalesce(gone_at, ?) END"
     " FROM staged_PEOPLE AS new WHERE new.id = old.id AND change IN ('changed', 'moved')",
     "INSERT INTO PEOPLE (id, uai, source_key, name_key, digest, sealed, gone_at)"
-    " SELECT id, uai, source_key, name_key, digest, sealed, CASE WHEN has_left THEN ? END"
+    " SELECT id, uai, source_key, name_key, digest, sealed,"
+    " CASE WHEN has_left = 1 THEN CAST(? AS BIGINT) END"
     " FROM staged_PEOPLE WHERE change = 'added' ORDER BY id",
+)
+_KEEP_NUMBER = (
+    "INSERT INTO numbers (name, last) SELECT 'PEOPLE', id FROM staged_PEOPLE"
+    " WHERE change = 'added' ORDER BY id DESC LIMIT 1"
+    " ON CONFLICT (name) DO UPDATE SET last = excluded.last"
 )
 _COUNT_GUARDIANS = (
     "UPDATE schools SET guardians = (SELECT count(*) FROM guardians"
@@ -195,13 +203,13 @@ _COUNT_GUARDIANS = (
 _WRITE_PHONES = (
     "DELETE FROM guardian_phones WHERE guardian IN"
     " (SELECT id FROM staged_guardians WHERE change = 'changed')",
-    "INSERT OR IGNORE INTO guardian_phones (phone_key, guardian)"
+    "INSERT INTO guardian_phones (phone_key, guardian)"
     " SELECT phone_key, id FROM staged_phones JOIN staged_guardians ON n = guardian"
-    " WHERE change IN ('added', 'changed') ORDER BY phone_key",
+    " WHERE change IN ('added', 'changed') ORDER BY phone_key ON CONFLICT DO NOTHING",
 )
 _WRITE_LINKS = (
     "DELETE FROM links WHERE OLD_LINKS".replace("OLD_LINKS", _OLD_LINKS),
     "INSERT INTO links (guardian, pupil, legal) SELECT guardian, pupil, legal FROM new_links"
     " WHERE true ON CONFLICT (guardian, pupil) DO UPDATE SET legal = excluded.legal"
-    " WHERE legal <> excluded.legal",
+    " WHERE links.legal <> excluded.legal",
 )

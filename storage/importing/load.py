@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 
 from storage.audit import SESAME, Action, note
-from storage.database import Database, Work
+from storage.database import Database, Work, lock
 from storage.importing.difference import Changes, compare, write
 from storage.importing.recognise import gather
 from storage.importing.report import Report, find_problems, make_report
@@ -31,13 +31,15 @@ async def load(
     `school` is the name that parents know, for exports that do not say it (SIECLE, ONDE); `actor`
     stands in the audit record.
     Raises RefusedFile, and then nothing has changed. Reading takes no lock; what differs is
-    written in one short transaction. The TEMP tables stay for `report.problems`.
+    written in one short transaction. In a database that is `apart` the TEMP tables stay for
+    `report.problems`.
     """
-    report = await database.prepare(_read(paths, uai, school, Staging(vault, watch), vault))
-    if dry_run:
-        changes = await database.prepare(compare(vault))
-    else:
-        changes = await database.run(_bring_up_to_date(vault, actor, now))
+    async with database.apart() as own:
+        report = await own.prepare(_read(paths, uai, school, Staging(vault, watch), vault))
+        if dry_run:
+            changes = await own.prepare(compare(vault))
+        else:
+            changes = await own.run(_bring_up_to_date(vault, actor, now))
     return replace(report, changes=changes)
 
 
@@ -52,6 +54,7 @@ def _read(
 
 
 def _bring_up_to_date(vault: Vault, actor: str, now: datetime) -> Work[dict[str, Changes]]:
+    yield from lock("register")
     yield from keep_up(vault)
     changes = yield from compare(vault)
     yield from write(now)

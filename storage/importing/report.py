@@ -116,15 +116,15 @@ _GUARDIANS = (
     " count(*) FILTER (WHERE reason IS NULL) FROM staged_guardians GROUP BY uai"
 )
 _LINKS = (
-    "SELECT uai, count(*), count(*) FILTER (WHERE legal AND pupil IS NOT NULL)"
+    "SELECT uai, count(*), count(*) FILTER (WHERE legal = 1 AND pupil IS NOT NULL)"
     " FROM ties GROUP BY uai"
 )
 _WARNINGS = (
     "SELECT (SELECT count(*) FROM ties WHERE pupil IS NULL),"
     " (SELECT count(*) FROM ties WHERE guardian IS NULL),"
     " (SELECT count(*) FROM shared_ines),"
-    " (SELECT count(*) FROM staged_pupils WHERE is_twin),"
-    " (SELECT count(*) FROM staged_pupils WHERE NOT is_dated AND NOT has_left)"
+    " (SELECT count(*) FROM staged_pupils WHERE is_twin = 1),"
+    " (SELECT count(*) FROM staged_pupils WHERE is_dated = 0 AND has_left = 0)"
 )
 
 
@@ -162,7 +162,7 @@ def _same_persons(vault: Vault) -> Work[int]:
             "SELECT mobile_key, uai, source_key, sealed FROM staged_guardians JOIN"
             " (SELECT mobile_key FROM staged_guardians WHERE mobile_key > ? AND reason IS NULL"
             " AND mobile = 'own' GROUP BY mobile_key HAVING count(*) > 1"
-            " ORDER BY mobile_key LIMIT 500) USING (mobile_key)"
+            " ORDER BY mobile_key LIMIT 500) AS shared USING (mobile_key)"
             " WHERE reason IS NULL AND mobile = 'own' ORDER BY mobile_key",
             last,
         )
@@ -200,16 +200,18 @@ def _agrees(said: dict[str, str], known: dict[str, str]) -> bool:
 
 
 _FIND_PROBLEMS = (
-    "DROP TABLE IF EXISTS temp.problems",
-    "CREATE TEMP TABLE problems (k INTEGER PRIMARY KEY, guardian INTEGER, pupil INTEGER, why TEXT)",
+    "DROP TABLE IF EXISTS problems",
+    "CREATE TEMP TABLE problems (k INTEGER PRIMARY KEY AUTOINCREMENT, guardian INTEGER,"
+    " pupil INTEGER, why TEXT)",
     "INSERT INTO problems (guardian, why) SELECT n, reason FROM staged_guardians"
     " WHERE reason IS NOT NULL ORDER BY uai, reason, n",
     "INSERT INTO problems (guardian, why) SELECT DISTINCT guardian, 'child_not_found' FROM ties"
     " WHERE pupil IS NULL AND guardian IS NOT NULL",
     "INSERT INTO problems (pupil, why) SELECT n, 'shared_ine' FROM shared_ines",
-    "INSERT INTO problems (pupil, why) SELECT n, 'pupil_twice' FROM staged_pupils WHERE is_twin",
+    "INSERT INTO problems (pupil, why) SELECT n, 'pupil_twice' FROM staged_pupils"
+    " WHERE is_twin = 1",
     "INSERT INTO problems (pupil, why) SELECT n, 'birthdate_missing' FROM staged_pupils"
-    " WHERE NOT is_dated AND NOT has_left",
+    " WHERE is_dated = 0 AND has_left = 0",
 )
 
 
@@ -223,10 +225,10 @@ def problems(vault: Vault, after: int) -> Work[list[tuple[int, Problem]]]:
     """Return the next page of the list: (place, problem), behind the place `after`."""
     rows = yield from every(
         "SELECT k, why, 'guardian', uai, source_key, sealed FROM problems"
-        " JOIN staged_guardians ON n = guardian WHERE k > ?1 AND k <= ?1 + 1000"
+        " JOIN staged_guardians ON n = guardian WHERE k > ? AND k <= ?"
         " UNION ALL SELECT k, why, 'pupil', uai, source_key, sealed FROM problems"
-        " JOIN staged_pupils ON n = pupil WHERE k > ?1 AND k <= ?1 + 1000 ORDER BY k",
-        after,
+        " JOIN staged_pupils ON n = pupil WHERE k > ? AND k <= ? ORDER BY k",
+        *(after, after + 1000, after, after + 1000),
     )
     page = []
     for place, reason, kind, uai, source_key, sealed in rows:

@@ -38,7 +38,7 @@ _TABLES = (
 )
 
 _DROP = tuple(
-    f"DROP TABLE IF EXISTS temp.{table}"
+    f"DROP TABLE IF EXISTS {table}"
     for table in (
         "staged_schools",
         "staged_pupils",
@@ -64,11 +64,11 @@ _INSERT_GUARDIAN = (
 
 # What a pupil is found by: an INE that several children of a school bear says nothing.
 _FIND_SHARED_INES = (
-    "CREATE INDEX temp.pupils_by_source ON staged_pupils (uai, source_key, n)",
+    "CREATE INDEX pupils_by_source ON staged_pupils (uai, source_key, n)",
     "CREATE TEMP TABLE shared_ines AS SELECT n FROM staged_pupils JOIN ("
     "SELECT uai, source_key FROM staged_pupils GROUP BY uai, source_key"
-    " HAVING min(name_key) <> max(name_key)) USING (uai, source_key)",
-    "CREATE UNIQUE INDEX temp.shared_ines_by_n ON shared_ines (n)",
+    " HAVING min(name_key) <> max(name_key)) AS shared USING (uai, source_key)",
+    "CREATE UNIQUE INDEX shared_ines_by_n ON shared_ines (n)",
 )
 
 # Our own CSV repeats a guardian and a pupil on each row of theirs. In the other formats a second
@@ -79,27 +79,27 @@ _MARK_TWINS = (
     "DELETE FROM staged_guardians WHERE uai IN"
     " (SELECT uai FROM staged_schools WHERE format = 'csv')"
     " AND n NOT IN (SELECT min(n) FROM staged_guardians GROUP BY uai, ref)",
-    "CREATE INDEX temp.guardians_by_source ON staged_guardians (uai, source_key, n)",
+    "CREATE INDEX guardians_by_source ON staged_guardians (uai, source_key, n)",
     "UPDATE staged_pupils SET is_twin = 1"
     " WHERE n NOT IN (SELECT min(n) FROM staged_pupils GROUP BY uai, source_key)",
     "UPDATE staged_guardians SET is_twin = 1"
-    " WHERE NOT is_twin"
+    " WHERE is_twin = 0"
     " AND n NOT IN (SELECT min(n) FROM staged_guardians GROUP BY uai, source_key)",
 )
 
 # A link leads to the one pupil of that name or number; where several bear it, to the one of them
 # who is in that class; else to nobody (REGISTER 2).
 _TIE = (
-    "CREATE INDEX temp.guardians_by_ref ON staged_guardians (uai, ref)",
-    "CREATE INDEX temp.pupils_by_ref ON staged_pupils (uai, ref, class_key) WHERE NOT is_twin",
+    "CREATE INDEX guardians_by_ref ON staged_guardians (uai, ref)",
+    "CREATE INDEX pupils_by_ref ON staged_pupils (uai, ref, class_key) WHERE is_twin = 0",
     "CREATE TEMP TABLE ties AS SELECT uai, legal,"
     " (SELECT n FROM staged_guardians AS g WHERE g.uai = l.uai AND g.ref = guardian_ref LIMIT 1)"
     " AS guardian, coalesce("
     "(SELECT CASE count(*) WHEN 1 THEN min(n) END FROM (SELECT n FROM staged_pupils AS p"
-    " WHERE p.uai = l.uai AND p.ref = pupil_ref AND NOT is_twin LIMIT 2)),"
+    " WHERE p.uai = l.uai AND p.ref = pupil_ref AND is_twin = 0 LIMIT 2) AS named),"
     "(SELECT CASE count(*) WHEN 1 THEN min(n) END FROM (SELECT n FROM staged_pupils AS p"
-    " WHERE p.uai = l.uai AND p.ref = pupil_ref AND p.class_key = l.class_key AND NOT is_twin"
-    " LIMIT 2))) AS pupil FROM staged_links AS l",
+    " WHERE p.uai = l.uai AND p.ref = pupil_ref AND p.class_key = l.class_key AND is_twin = 0"
+    " LIMIT 2) AS named)) AS pupil FROM staged_links AS l",
     "DROP TABLE staged_links",
 )
 
@@ -107,19 +107,19 @@ _TIE = (
 # some of these who have not left, 4 to some of these whose birthdate is known. Then the one main
 # reason why somebody cannot activate: the first that applies, in the order of docs/register.md.
 _FIND_REASONS = (
-    "UPDATE staged_guardians SET reach = found.reach FROM (SELECT guardian,"
-    " 1 + max(legal) + max(legal AND NOT has_left) + max(legal AND NOT has_left AND is_dated)"
+    "UPDATE staged_guardians SET reach = found.reach FROM (SELECT guardian, 1 + max(legal)"
+    " + max(legal * (1 - has_left)) + max(legal * (1 - has_left) * is_dated)"
     " AS reach FROM ties JOIN staged_pupils ON n = pupil GROUP BY guardian) AS found"
     " WHERE found.guardian = n",
     "UPDATE staged_guardians SET reason = CASE is_twin WHEN 2 THEN 'erased' WHEN 1 THEN 'duplicate'"
     " ELSE CASE"
     " WHEN reach = 0 THEN 'no_pupil' WHEN reach = 1 THEN 'not_legal'"
     " WHEN reach = 2 THEN 'pupil_left' WHEN reach = 3 THEN 'pupil_without_birthdate'"
-    " WHEN NOT is_named THEN 'name_missing'"
+    " WHEN is_named = 0 THEN 'name_missing'"
     " WHEN mobile NOT IN ('own', 'elsewhere') THEN mobile END END",
 )
 
-_INDEX_PHONES = "CREATE INDEX temp.phones_by_guardian ON staged_phones (guardian, phone_key)"
+_INDEX_PHONES = "CREATE INDEX phones_by_guardian ON staged_phones (guardian, phone_key)"
 
 # AAF lists every school of a territory: those without a pupil in the files are not concerned.
 _DROP_SCHOOLS = (
@@ -214,7 +214,7 @@ class Staging:
     def _schools_of(self, guardian: Guardian) -> Work[list[str]]:
         """Return the schools of a guardian's children; the export's first where there is none."""
         yield from run(
-            "CREATE INDEX IF NOT EXISTS temp.links_by_guardian ON staged_links (guardian_ref)"
+            "CREATE INDEX IF NOT EXISTS links_by_guardian ON staged_links (guardian_ref)"
         )
         rows = yield from every(
             "SELECT DISTINCT uai FROM staged_links WHERE guardian_ref = ? ORDER BY uai",

@@ -6,7 +6,6 @@ database is given, and how long a stranger waits for the answer.
 
 import asyncio
 from bisect import bisect_right
-from collections.abc import Generator
 from datetime import datetime
 from math import exp, sqrt
 from pathlib import Path
@@ -24,7 +23,8 @@ from flows.inputs import Pressed
 from flows.policy import MINUTE
 from flows.table import S
 from storage.conversations import Address, Conversations
-from storage.database import Database, Row, Sql, Work, run
+from storage.database import Work, run
+from storage.sqlite import Sqlite
 from tests.conversations.roads import CODE_OF_MARIE, MARIE
 from tests.conversations.test_unknown import NEVER_SENT, SCRIPTS, school
 from tests.helpers.dialogue import Dialogue
@@ -36,12 +36,12 @@ T = TypeVar("T")
 # ---- the same statements ---------------------------------------------------------------------
 
 
-def watched(work: Work[T], given: list[str]) -> Generator[Sql, list[Row], T]:
+def watched(work: Work[T], given: list[str]) -> Work[T]:
     """The same work; the text of each statement is noted. The values in it may differ."""
     try:
         statement = next(work)
         while True:
-            given.append(statement.text)
+            given.append(str(getattr(statement, "text", "a lock")))
             statement = work.send((yield statement))
     except StopIteration as end:
         result: T = end.value
@@ -55,9 +55,9 @@ async def statements(
 ) -> list[tuple[str, list[str]]]:
     """All statements of every turn, sending included, line by line."""
     given: list[str] = []
-    plain = Database.run
+    plain = Sqlite.run
 
-    async def run_watched(database: Database, work: Work[T]) -> T:
+    async def run_watched(database: Sqlite, work: Work[T]) -> T:
         return await plain(database, watched(work, given))
 
     seen = []
@@ -65,7 +65,7 @@ async def statements(
         path, school(with_marie=known), lang="fr", make_code=lambda: NEVER_SENT
     ) as parent:
         dialogue = Dialogue(parent, "fr")
-        patch.setattr(Database, "run", run_watched)
+        patch.setattr(Sqlite, "run", run_watched)
         for line in script:
             given.clear()
             await dialogue.does(line)

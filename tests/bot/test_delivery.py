@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bot.app import carriers
-from bot.carriers.ledger import MOST_TRIES, Ledger
+from bot.carriers.ledger import MOST_TRIES, Ledger, Together
 from bot.carriers.replies import GIVE_UP_ERASING
 from bot.channel import Reply, TryLater, Undeliverable
 from bot.delivery import Delivery
@@ -22,7 +22,7 @@ from flows.secret import Secret
 from flows.table import S
 from storage.conversations import Address, Conversations
 from storage.database import Database, connect, every, run
-from storage.outbox import ERASE, REPLY, SMS, Outbox
+from storage.outbox import ERASE, REPLY, SMS, Outbox, Parcel
 from storage.vault import Vault
 from tests.helpers.clock import Clock
 from tests.helpers.parent import SECRET
@@ -108,7 +108,9 @@ class Desk:
         self.before_sending()  # the time is looked at between taking a parcel and sending it
         return self.clock()
 
-    async def _tell(self, address: Address, happened: FromWorld) -> None:
+    async def _tell(
+        self, address: Address, happened: FromWorld, together: Together | None = None, /
+    ) -> None:
         self.told.append((address.place, happened))
 
     async def puts(
@@ -666,3 +668,34 @@ async def test_an_sms_that_cannot_be_noted_does_not_leave(
     other.close()
     assert desk.provider.tried == []
     assert await desk.statuses() == ["failed"]
+
+
+class Clumsy:
+    """A carrier with a mistake of ours in it."""
+
+    once = True
+
+    def __init__(self, outbox: Outbox, database: Database) -> None:
+        self.outbox, self.database = outbox, database
+        self.carried = 0
+        self.heard: list[int] = []
+
+    async def carry(self, parcel: Parcel, address: Address | None) -> None:
+        self.carried += 1
+        raise KeyError
+
+    async def lost(self, parcel: Parcel) -> None:
+        self.heard.append(parcel.number)
+        await self.database.run(self.outbox.finish(parcel, "failed"))
+
+
+async def test_after_a_mistake_of_ours_nothing_leaves_twice(desk: Desk) -> None:
+    """It may have left before the mistake."""
+    clumsy = Clumsy(desk.outbox, desk.database)
+    ledger = Ledger(desk.database, desk.conversations, desk.outbox, desk.clock, desk._tell)
+    delivery = Delivery(ledger, {SMS: clumsy}, ["here"])
+    await desk.puts("482913", kind=SMS)
+    for _ in range(3):
+        await delivery.look()
+        await delivery.settle()
+    assert (clumsy.carried, len(clumsy.heard)) == (1, 1)

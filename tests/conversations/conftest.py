@@ -8,6 +8,7 @@ from datetime import datetime
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -21,6 +22,9 @@ from tests.helpers.parent import CoreParent, Parent, core_parent
 from tests.helpers.school import School
 from tests.helpers.terminal import terminal_parent
 from tests.helpers.web import web_parent
+
+if TYPE_CHECKING:
+    from tests.helpers.postgres import Postgres
 
 Meet = Callable[..., Awaitable[Dialogue[Parent]]]
 MeetCore = Callable[..., Awaitable[Dialogue[CoreParent]]]
@@ -50,7 +54,7 @@ def lang(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-@pytest.fixture(params=["core", "terminal", "telegram", "web"])
+@pytest.fixture(params=["core", "postgresql", "terminal", "telegram", "web"])
 def channel(request: pytest.FixtureRequest) -> str:
     """Where the parent is."""
     return str(request.param)
@@ -64,7 +68,9 @@ async def stack() -> AsyncIterator[AsyncExitStack]:
 
 
 @pytest.fixture
-def meet(channel: str, lang: str, tmp_path: Path, stack: AsyncExitStack) -> Meet:
+def meet(
+    channel: str, lang: str, tmp_path: Path, stack: AsyncExitStack, request: pytest.FixtureRequest
+) -> Meet:
     """Meet a parent of a school, on each channel, in each language."""
 
     async def met(school: School | None = None, **own: object) -> Dialogue[Parent]:
@@ -73,6 +79,13 @@ def meet(channel: str, lang: str, tmp_path: Path, stack: AsyncExitStack) -> Meet
             case "core":
                 parent: Parent = await stack.enter_async_context(
                     core_parent(path, families, lang=lang, **own)  # type: ignore[arg-type]
+                )
+            case "postgresql":
+                server: Postgres = request.getfixturevalue("postgres")
+                url = server.with_school(families)
+                stack.callback(server.drop, url)
+                parent = await stack.enter_async_context(
+                    core_parent(url, families, lang=lang, **own)  # type: ignore[arg-type]
                 )
             case "terminal":
                 parent = await stack.enter_async_context(

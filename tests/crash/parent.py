@@ -25,9 +25,12 @@ class World(Protocol):
 
     seed: str
     server: BotApi
-    alive: bool
     chats: "list[Parent]"
     starts: list[dict[int, int]]
+
+    @property
+    def alive(self) -> bool:
+        """Whether there is a bot that may answer."""
 
     def sms_to(self, number: str) -> list[str]:
         """The SMS that arrived there, oldest first."""

@@ -6,6 +6,7 @@ from functools import partial
 import pytest
 
 from flows.table import S
+from storage.sqlite import Sqlite
 from tests.conversations.conftest import MeetCore, meet_core
 from tests.conversations.roads import CODE_OF_MARIE
 from tests.faults.test_matrix import Sender
@@ -112,6 +113,7 @@ async def test_the_same_statements_for_both(meet_core: MeetCore, lang: str) -> N
     marie = await meet_core(lang=lang)
     ran: dict[str, list[str]] = {}
     database = marie.parent.service.doors.database
+    assert isinstance(database, Sqlite)
     for name, number in (("known", "06 12 34 56 78"), ("unknown", "06 11 11 11 11")):
         other = Dialogue(marie.parent.beside(name, lang), lang)
         await other.follows(*STRANGER[:-2], number)

@@ -7,6 +7,7 @@ import pytest
 
 from flows.table import S
 from storage.database import Database
+from storage.sqlite import Sqlite
 from tests.conversations.conftest import Arrive, arrive
 from tests.faults.core import CoreWay
 from tests.faults.way import NEXT
@@ -28,10 +29,12 @@ class Breaks:
 
     async def begins(self, database: Database) -> None:
         """From now on."""
+        assert isinstance(database, Sqlite)
         await database._in_thread(self._install(self._starts, self._goes_on))
 
     async def ends(self, database: Database) -> None:
         """No more."""
+        assert isinstance(database, Sqlite)
         await database._in_thread(self._install(None, None))
 
     @staticmethod

@@ -42,6 +42,11 @@ WORLD: tuple[i.FromWorld, ...] = (
     i.BirthdateWrong(0),
     i.AccountOpened("m.dupont12"),
     i.AccountExists("m.dupont12"),
+    i.AccountLate(),
+    i.AccountElsewhere(),
+    i.AccountNotOpened(),
+    i.PasswordNotTaken(),
+    i.PasswordGone(),
     i.EraseFailed(),
     i.Unlocked(),
     i.SmsDelayed(),
@@ -59,7 +64,14 @@ WORLD: tuple[i.FromWorld, ...] = (
 )
 """Every answer of the world in each of its meanings, the hoped one first."""
 
-TIDINGS = (i.EraseFailed, i.Unlocked, i.SmsDelayed, i.SmsFailed, i.TextFailed)
+TIDINGS = (
+    i.EraseFailed,
+    i.Unlocked,
+    i.SmsDelayed,
+    i.SmsFailed,
+    i.TextFailed,
+    i.AccountLate,
+)
 """What the world tells without being asked."""
 
 

@@ -35,6 +35,11 @@ CAUSES: dict[str, Reason | dict[S, Reason]] = {
     "say_name_differs": Reason.NAME_DIFFERS,
     "say_prove_again": Reason.PROOF_EXPIRED,
     "say_different": Reason.PASSWORDS_DIFFER,
+    "say_account_waits": Reason.BUSY,
+    "say_account_elsewhere": Reason.ACCOUNT_ELSEWHERE,
+    "say_account_not_opened": Reason.ACCOUNT_NOT_OPENED,
+    "say_password_gone": Reason.PASSWORD_GONE,
+    "say_password_not_taken": Reason.PASSWORD_NOT_TAKEN,
     "say_wrong_date": Reason.BIRTHDATE_WRONG,
     "put_aside": Reason.CHILD_ASIDE,
     "put_aside_and_next": Reason.CHILD_ASIDE,
@@ -145,4 +150,5 @@ erase_failed already_texted
 code_too_soon code_budget code_wrong code_cancelled code_old code_expired
 name_differs not_legal no_child already_active proof_expired passwords_differ
 birthdate_wrong child_aside no_child_confirmed
+password_gone account_elsewhere password_not_taken account_not_opened
 """

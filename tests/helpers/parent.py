@@ -8,7 +8,6 @@
 import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from bot.app import Service, open_storage, run_service
@@ -29,16 +28,17 @@ from flows.inputs import (
     SharedContact,
 )
 from storage.conversations import Address
+from storage.database import Place, is_url
 from tests.helpers.clock import Clock
 from tests.helpers.school import School
 
 SECRET = "a secret for tests, long enough to be one"
 
 
-def test_settings(database: Path, **own: object) -> Settings:
+def test_settings(database: Place, **own: object) -> Settings:
     """Settings that owe nothing to the machine's environment."""
     values: dict[str, object] = {
-        "database_url": f"sqlite+aiosqlite:///{database}",
+        "database_url": database if is_url(database) else f"sqlite+aiosqlite:///{database}",
         "secret": SECRET,
         "timezone": "UTC",
         **own,
@@ -310,7 +310,7 @@ class CoreParent:
 
 @asynccontextmanager
 async def core_parent(
-    database: Path,
+    database: Place,
     school: School,
     *,
     clock: Clock | None = None,
@@ -322,7 +322,7 @@ async def core_parent(
 ) -> AsyncIterator[CoreParent]:
     """A parent at the bare engine, with the school's register filled."""
     settings = test_settings(database, **own)
-    await school.fills_file(database, settings)
+    await school.fills_place(database, settings)
     bot = CoreBot(settings, clock or Clock(), sms or Phone(), make_code)
     await bot.opens()
     try:

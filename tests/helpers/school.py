@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 
 from bot.app import open_storage, secret_of
 from bot.settings import Settings
-from storage.database import Database, one
+from storage.database import Database, Place, is_url, one
 from storage.importing.load import load
 from storage.importing.staging import Unwatched
 from storage.invitations import Invitations
@@ -52,6 +52,18 @@ class School:
             cells = (*at, last, usage, first, mobile, str(int(legal)), child_last, child_first)
             self.rows.append(dict(zip(COLUMNS, (*cells, birthdate), strict=True)))
         return self
+
+    async def fills_place(self, place: Place, settings: Settings) -> None:
+        """Import the families, into a file where that is one."""
+        if is_url(place):
+            await self._fills_server(settings)
+        else:
+            await self.fills_file(Path(place), settings)
+
+    async def _fills_server(self, settings: Settings) -> None:
+        async with open_storage(settings) as (database, vault):
+            if await database.run(one("SELECT id FROM guardians LIMIT 1")) is None:
+                await self.fills(database, vault, Clock())
 
     async def fills_file(self, path: Path, settings: Settings) -> None:
         """Import the families into a new database file; the same school is only read once."""

@@ -238,6 +238,10 @@ class Answers:
         return self.payload
 
 
+NO_DATABASE: Any = None
+"""A fetch asks nobody whether it may."""
+
+
 async def nobody(_: object) -> None:
     raise AssertionError("there is nothing to take")
 
@@ -245,7 +249,7 @@ async def nobody(_: object) -> None:
 @pytest.mark.parametrize("payload", BROKEN.values(), ids=BROKEN)
 async def test_an_answer_that_is_no_answer(payload: bytes) -> None:
     """It counts as a fault of the network: the poller waits, and asks again."""
-    poller = Polling(Answers(payload), nobody)  # type: ignore[arg-type]
+    poller = Polling(Answers(payload), nobody, NO_DATABASE)  # type: ignore[arg-type]
     with pytest.raises(NetworkError):
         await poller._fetch()
 
@@ -254,7 +258,7 @@ async def test_an_answer_that_is_no_answer(payload: bytes) -> None:
 async def test_what_has_no_number_holds_nothing_up(others: list[JSON]) -> None:
     good = {"update_id": 77, "message": {}}
     payload = json.dumps({"ok": True, "result": [*others, good, *others]}).encode()
-    poller = Polling(Answers(payload), nobody)  # type: ignore[arg-type]
+    poller = Polling(Answers(payload), nobody, NO_DATABASE)  # type: ignore[arg-type]
     fetched = await poller._fetch()
     assert (77, good) in fetched
     assert all(type(number) is int for number, _ in fetched)

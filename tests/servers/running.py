@@ -46,6 +46,10 @@ class Server:
                 raise RuntimeError(f"{self.command[0]} did not start:\n{self.log.read_text()}")
             time.sleep(0.05)
 
+    def is_running(self) -> bool:
+        """Whether it was started, and lives."""
+        return self._process is not None and self._process.poll() is None
+
     def kill(self) -> None:
         """Kill it as a power cut would (SIGKILL), with all that it started."""
         if self._process is not None:

@@ -199,7 +199,7 @@ async def test_a_migration_that_fails_leaves_nothing(
 ) -> None:
     bad = [*migrations(), (99, "CREATE TABLE half (a);\nINSERT INTO nowhere VALUES (1);\n")]
     with monkeypatch.context() as patch:
-        patch.setattr("storage.database.migrations", lambda: bad)
+        patch.setattr("storage.sqlite.migrations", lambda: bad)
         with pytest.raises(sqlite3.OperationalError, match="nowhere"):
             await connect(path)
     async with open_database(path) as database:
@@ -303,7 +303,7 @@ async def test_locked_on_opening_is_busy_after_a_while(
     real = aiosqlite.connect
     monkeypatch.setattr(aiosqlite, "connect", impatient)
     virtual = SimpleNamespace(sleep=sleep, monotonic=lambda: now)
-    monkeypatch.setattr("storage.database.time", virtual)
+    monkeypatch.setattr("storage.sqlite.time", virtual)
     with raw(path) as other:
         other.execute("CREATE TABLE x (a)")
         other.execute("BEGIN EXCLUSIVE")

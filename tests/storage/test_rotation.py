@@ -36,11 +36,12 @@ async def opened_by(path: Path, *secrets: str) -> int:
     number = 0
     async with open_database(path) as database:
         vault = Vault(*map(Secret, secrets))
-        for table, column, by, place in SEALED:
-            rows = await database.run(every(f"SELECT {column}, {by} FROM {table}"))
+        for one in SEALED:
+            query = f"SELECT {one.column}, {one.by} FROM {one.table}"
+            rows = await database.run(every(query))
             for value, *bound_to in rows:
                 if value is not None:
-                    vault.open(value, place(*bound_to))
+                    vault.open(value, one.place(*bound_to))
                     number += 1
     return number
 

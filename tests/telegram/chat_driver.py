@@ -71,7 +71,7 @@ class RunningBot:
         )
         await self.service.delivery.look()
         self.vault = vault
-        works = self._posted(bot) if self.webhook else Polling(bot, self._take).run()
+        works = self._posted(bot) if self.webhook else Polling(bot, self._take, database).run()
         self.polling = asyncio.create_task(works)
         return self.service
 

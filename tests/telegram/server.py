@@ -357,8 +357,10 @@ class BotApi:
         first_name: str = "Sésame",
         now: Callable[[], datetime] | None = None,
         first_update_id: int = 700_000_001,
+        port: int = 0,
     ) -> None:
         self.token = token
+        self.port = port
         self.now = now or (lambda: datetime.now(UTC))
         self.calls: list[Call] = []
         self.chats: dict[int, Chat] = {}
@@ -412,7 +414,7 @@ class BotApi:
         )
         config = uvicorn.Config(
             app,
-            port=0,
+            port=self.port,
             http=Line,
             ws="none",
             lifespan="off",

@@ -19,12 +19,12 @@ from collections.abc import Callable
 from types import CodeType, FrameType
 from typing import Any
 
-from storage import backups, database
+from storage import backups, database, sqlite
 
 WATCHED: set[CodeType] = {
     function.__code__
     for function in (
-        *(database._migrate, database._apply_missing, backups.write_backup),
+        *(sqlite._migrate, sqlite._apply_missing, backups.write_backup),
         *(backups.backups_of, backups._remove, backups._note),
     )
 }
@@ -53,15 +53,15 @@ async def opens(asked: dict[str, Any]) -> str:
     known = database.migrations()
     if asked.get("more"):
         one_more = (known[-1][0] + 1, asked["more"])
-        database.migrations = lambda: [*known, one_more]
+        vars(sqlite)["migrations"] = lambda: [*known, one_more]
     if asked.get("kill_at"):
-        migrate, tracing = database._migrate, killed_at(asked["kill_at"])
+        migrate, tracing = sqlite._migrate, killed_at(asked["kill_at"])
 
         def traced(*given: Any) -> None:
             sys.settrace(tracing)  # in the thread that migrates
             migrate(*given)
 
-        database._migrate = traced  # type: ignore[assignment]  # it takes the same
+        sqlite._migrate = traced  # type: ignore[assignment]  # it takes the same
     await asyncio.sleep(max(asked.get("at", 0.0) - time.time(), 0))
     async with database.open_database(asked["path"]) as opened:
         [[version]] = await opened.run(database.every("PRAGMA user_version"))

@@ -1,0 +1,203 @@
+"""Accounts that are opened, told of changes and removed in the school's own service.
+
+A parcel's `chat` is the account's key, so that what concerns one account happens in order. Nothing
+is opened twice: a parcel that may have left is looked up first, under that key (DESIGN 11).
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from functools import partial
+from typing import TypeVar
+
+from bot.carriers.ledger import Ledger, Together
+from bot.logs import Event, Log, place_of
+from flows.inputs import (
+    AccountLate,
+    AccountNotOpened,
+    AccountOpened,
+    FromWorld,
+    PasswordGone,
+    PasswordNotTaken,
+)
+from flows.secret import Secret
+from storage import told
+from storage.conversations import Address
+from storage.database import StorageError
+from storage.directories import (
+    Directory,
+    DirectoryDown,
+    DirectoryFault,
+    DirectoryRefused,
+    DirectoryUnclear,
+    There,
+)
+from storage.openings import Opening, Openings
+from storage.outbox import Parcel
+from storage.vault import Vault
+
+log = Log("accounts")
+
+T = TypeVar("T")
+
+PATIENCE = 8  # seconds until the parent is told that it takes long
+LONGEST = 30  # seconds for an answer: then nobody knows
+AGAIN = 1  # seconds after a failure; then longer
+
+
+class AccountDoor:
+    """Hands parcels over to the account service."""
+
+    once = True
+
+    def __init__(
+        self, ledger: Ledger, directory: Directory, openings: Openings, vault: Vault
+    ) -> None:
+        self._ledger = ledger
+        self._directory = directory
+        self._openings = openings
+        self._vault = vault
+
+    async def carry(self, parcel: Parcel, address: Address | None) -> None:
+        """Do what it asks for; `address` is nobody's: an account is no conversation."""
+        del address
+        match parcel.body["do"]:
+            case "open":
+                await self._open(parcel)
+            case "change":
+                await self._change(parcel)
+            case _:
+                there = parcel.body["there"]
+                await self._surely(parcel, lambda: self._directory.remove(there, parcel.chat.hex()))
+
+    async def lost(self, parcel: Parcel) -> None:
+        """It is looked up before it is asked for again."""
+        await self._ledger.later(parcel, 0)
+
+    # ---- opening -----------------------------------------------------------------------------
+
+    async def _open(self, parcel: Parcel) -> None:
+        ledger = self._ledger
+        opening = await ledger.note(self._openings.read, parcel.chat)
+        if opening is None:  # the person was erased
+            return await ledger.finish(parcel, "dropped")
+        secret = await self._secret(opening, parcel)
+        if secret is None:
+            needs = self._openings.needs
+            return await self._ended(
+                opening, parcel, PasswordGone() if needs == "password" else AccountNotOpened()
+            )
+        account = await ledger.note(told.of_opening, self._vault, opening)
+        again = bool(parcel.attempts or parcel.body["again"])
+        try:
+            there = await self._patiently(
+                opening, self._directory.open(account, secret, again=again)
+            )
+        except DirectoryRefused as refused:
+            log(Event.ACCOUNT_REFUSED, kind=refused.kind)
+            await self._refused(opening, parcel, refused)
+        except (DirectoryDown, DirectoryUnclear) as failed:
+            log(Event.ACCOUNT_WAITS, kind=type(failed).__name__)
+            await self._late(opening, parcel)
+        except Exception as error:  # a library's mistake, or ours: nobody knows what was done
+            log(Event.ACCOUNT_FAILED, kind=type(error).__name__, place=place_of(error))
+            await self._late(opening, parcel)
+        else:
+            digest = told.digest(self._vault, account)
+            done = partial(self._openings.opened, opening, there, digest, parcel, ledger.clock())
+            await self._tell(opening, AccountOpened(there.identifier), done)
+        return None
+
+    async def _secret(self, opening: Opening, parcel: Parcel) -> Secret | None:
+        """The password or its hash; None where the time for it is over."""
+        now = self._ledger.clock()
+        if parcel.expires_at and parcel.expires_at <= now:
+            return None
+        if self._openings.needs == "digest":
+            return Secret(parcel.body["digest"])
+        return await self._ledger.note(self._openings.passwords.of, opening.chat, now)
+
+    async def _patiently(self, opening: Opening, asked: Awaitable[There]) -> There:
+        """The answer; the parent is told when it takes long."""
+        asking = asyncio.ensure_future(asked)
+        try:
+            done, _ = await asyncio.wait({asking}, timeout=PATIENCE)
+            if not done:
+                await self._tell(opening, AccountLate())
+                done, _ = await asyncio.wait({asking}, timeout=LONGEST - PATIENCE)
+            if not done:
+                raise DirectoryUnclear("The account service takes too long.")
+            return asking.result()
+        finally:
+            asking.cancel()
+            with suppress(asyncio.CancelledError, Exception):
+                await asking
+
+    async def _refused(self, opening: Opening, parcel: Parcel, refused: DirectoryRefused) -> None:
+        match refused.kind:
+            case "taken":
+                await self._ledger.note(self._openings.rename, opening)
+                await self._ledger.later(parcel, 0)
+            case "rights":  # the operator's to mend: it goes on by itself then
+                await self._late(opening, parcel)
+            case "password":
+                await self._ended(opening, parcel, PasswordNotTaken())
+            case "schema":
+                await self._ended(opening, parcel, AccountNotOpened())
+
+    async def _late(self, opening: Opening, parcel: Parcel) -> None:
+        await self._ledger.later(parcel, AGAIN)
+        await self._tell(opening, AccountLate())
+
+    async def _ended(self, opening: Opening, parcel: Parcel, why: FromWorld) -> None:
+        await self._tell(opening, why, partial(self._openings.ended, opening, parcel))
+
+    async def _tell(
+        self,
+        opening: Opening,
+        happened: FromWorld,
+        together: Together | None = None,
+    ) -> None:
+        """Tell the parent; `together` is noted in the same transaction."""
+        ledger = self._ledger
+        address = await ledger.note(ledger.conversations.address, opening.chat)
+        if address is not None:
+            await ledger.tell(address, happened, together)
+        elif together is not None:
+            await ledger.note(together)
+        if together is not None:
+            with suppress(StorageError):  # the password leaves the journal, too; or a little later
+                await ledger.database.forget_deleted()
+
+    # ---- later -------------------------------------------------------------------------------
+
+    async def _change(self, parcel: Parcel) -> None:
+        found = await self._ledger.note(told.of_account, self._vault, parcel.chat)
+        if found is None:
+            return await self._ledger.finish(parcel, "dropped")
+        there, account = found
+        if await self._surely(parcel, lambda: self._directory.change(there, account)):
+            await self._ledger.note(told.note_told, self._vault, parcel.chat, account)
+        return None
+
+    async def _surely(self, parcel: Parcel, work: Callable[[], Awaitable[None]]) -> bool:
+        """Do it, however often it must be tried; True when it is done. It can be done twice."""
+        try:
+            async with asyncio.timeout(LONGEST):
+                await work()
+        except DirectoryRefused as refused:
+            log(Event.ACCOUNT_REFUSED, kind=refused.kind)
+            if refused.kind == "rights":
+                await self._ledger.later(parcel, AGAIN)
+            else:
+                await self._ledger.finish(parcel, "failed", "refused")
+        except Exception as error:
+            if not isinstance(error, DirectoryFault | TimeoutError):
+                log(Event.ACCOUNT_FAILED, kind=type(error).__name__, place=place_of(error))
+            else:
+                log(Event.ACCOUNT_WAITS, kind=type(error).__name__)
+            await self._ledger.later(parcel, AGAIN)
+        else:
+            await self._ledger.finish(parcel, "sent")
+            return True
+        return False

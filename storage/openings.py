@@ -1,0 +1,213 @@
+"""Accounts that are being opened in an outside service, until it has acknowledged them.
+
+An opening takes its guardian in the transaction of the parent's last press, together with the
+parcel that goes to the service; the account comes to be in the transaction of the reply that says
+so (I1). What has come to its end without an account may be there all the same, when an answer was
+lost: then it is taken up under the same key, or removed after a day.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from flows.inputs import AccountElsewhere, AccountExists, PasswordGone
+from flows.outputs import OpenAccount
+from flows.policy import DAY
+from storage.accounts import Accounts, account_place, lock_guardians, reserved_place, stem
+from storage.audit import PARENT, Action, note
+from storage.database import Work, every, one, run, stamp
+from storage.directories import There
+from storage.outbox import ACCOUNT, Outbox, Parcel
+from storage.passwords import Passwords
+from storage.vault import Vault
+
+GIVEN_UP = DAY
+"""How long a service may be silent, where the password need not be kept for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """An account that the service has not acknowledged yet."""
+
+    key: bytes
+    chat: bytes
+    guardians: tuple[int, ...]
+    confirmed: tuple[int, ...]
+    last: str = field(repr=False)
+    first: str = field(repr=False)
+    phone: str = field(repr=False)
+    identifier: str = field(repr=False)
+
+
+class Openings:
+    """Accounts on their way."""
+
+    def __init__(
+        self, accounts: Accounts, outbox: Outbox, needs: Literal["password", "digest"]
+    ) -> None:
+        """`needs` is what the service wants of a password."""
+        self._vault: Vault = accounts.vault
+        self._accounts = accounts
+        self._outbox = outbox
+        self.needs = needs
+        self.passwords = Passwords(accounts.vault)
+
+    def begin(
+        self, wanted: OpenAccount, chat: bytes, now: datetime
+    ) -> Work[AccountExists | AccountElsewhere | PasswordGone | bytes]:
+        """Ask for the account: its key, under which the parcel lies; or what stands against it."""
+        yield from lock_guardians(wanted.guardians)
+        existing = yield from self._accounts.identifier_of(wanted.guardians)
+        if existing is not None:
+            return AccountExists(existing)
+        until: datetime | None = now + GIVEN_UP
+        if self.needs == "password":
+            until = yield from self.passwords.until(chat, now)
+        if until is None:
+            return PasswordGone()
+        key = yield from self._key_of(wanted.guardians[0])
+        before = yield from one(
+            "SELECT chat, under_way FROM openings WHERE account_key = ? OR guardian = ?",
+            key,
+            wanted.guardians[0],
+        )
+        if before and before[1] and before[0] != chat:
+            return AccountElsewhere()
+        identifier = yield from self._accounts.reserve(wanted.guardians, wanted.last, wanted.first)
+        yield from run(
+            "DELETE FROM openings WHERE account_key = ? OR guardian = ?", key, wanted.guardians[0]
+        )
+        yield from run(
+            "INSERT INTO openings (account_key, guardian, chat, sealed, under_way, begun_at)"
+            " VALUES (?, ?, ?, ?, 1, ?)",
+            key,
+            wanted.guardians[0],
+            chat,
+            self._sealed(key, wanted, identifier),
+            stamp(now),
+        )
+        body = {"do": "open", "again": before is not None}
+        if self.needs == "digest":
+            body["digest"] = wanted.digest
+        yield from self._outbox.drop(key, ACCOUNT)
+        yield from self._outbox.add(key, ACCOUNT, body, now, until)
+        return key
+
+    def _key_of(self, guardian: int) -> Work[bytes]:
+        """Made of who it is: the same person has the same after a backup was restored, too.
+
+        Of the name as well, since schools' software gives the number of one who left to another.
+        """
+        row = yield from one(
+            "SELECT uai, source_key, name_key FROM guardians WHERE id = ?", guardian
+        )
+        assert row is not None  # noqa: S101 - guardians under way are marked as gone, never removed
+        uai, source_key, name_key = row
+        return self._vault.key("account", uai, source_key.hex(), name_key.hex())
+
+    def _sealed(self, key: bytes, wanted: "OpenAccount | Opening", identifier: str) -> bytes:
+        facts = {
+            "guardians": wanted.guardians,
+            "confirmed": wanted.confirmed,
+            "last": wanted.last,
+            "first": wanted.first,
+            "phone": wanted.phone,
+            "identifier": identifier,
+        }
+        return self._vault.seal(facts, opening_place(key))
+
+    def read(self, key: bytes) -> Work[Opening | None]:
+        """The opening that is under way under this key."""
+        row = yield from one(
+            "SELECT chat, sealed FROM openings WHERE account_key = ? AND under_way = 1", key
+        )
+        if row is None:
+            return None
+        known = self._vault.open(row[1], opening_place(key))
+        known["guardians"], known["confirmed"] = (
+            tuple(known["guardians"]),
+            tuple(known["confirmed"]),
+        )
+        return Opening(key, row[0], **known)
+
+    def rename(self, opening: Opening) -> Work[None]:
+        """Somebody else has the identifier there: the next free one of the same stem."""
+        identifier = yield from self._accounts.free_identifier(stem(opening.first, opening.last))
+        yield from run(
+            "UPDATE guardians SET reserved = ? WHERE id = ?",
+            self._vault.seal(identifier, reserved_place(opening.guardians[0])),
+            opening.guardians[0],
+        )
+        yield from run(
+            "UPDATE openings SET sealed = ? WHERE account_key = ?",
+            self._sealed(opening.key, opening, identifier),
+            opening.key,
+        )
+
+    def opened(
+        self, opening: Opening, there: There, told: bytes, parcel: Parcel, now: datetime
+    ) -> Work[bool]:
+        """The service has it: from now on it exists. False where it is not wanted any more."""
+        yield from lock_guardians(opening.guardians)
+        yield from self._outbox.finish(parcel, "sent")
+        yield from self.passwords.forget(opening.chat)
+        gone = yield from run(
+            "DELETE FROM openings WHERE account_key = ? AND under_way = 1 RETURNING 1", opening.key
+        )
+        if not gone:  # the person was erased meanwhile
+            yield from remove_there(self._outbox, opening.key, there.id, now)
+            return False
+        key = self._vault.key("identifier", there.identifier)
+        person = {
+            "identifier": there.identifier,
+            "last": opening.last,
+            "first": opening.first,
+            "phone": opening.phone,
+            "there": there.id,
+        }
+        rows = yield from run(
+            "INSERT INTO accounts"
+            " (identifier_key, password_hash, sealed, chat, opened_at, account_key, told)"
+            " VALUES (?, '', ?, ?, ?, ?, ?) RETURNING id",
+            key,
+            self._vault.seal(person, account_place(key)),
+            opening.chat,
+            stamp(now),
+            opening.key,
+            told,
+        )
+        yield from self._accounts.belongs(rows[0][0], opening.guardians, opening.confirmed)
+        children = len(opening.confirmed)
+        yield from note(
+            self._vault, PARENT, Action.ACCOUNT_OPENED, opening.chat, now, children=children
+        )
+        return True
+
+    def ended(self, opening: Opening, parcel: Parcel) -> Work[bool]:
+        """It has come to its end without an account; True, so that the parent is told."""
+        yield from self._outbox.finish(parcel, "failed")
+        yield from self.passwords.forget(opening.chat)
+        yield from run("UPDATE openings SET under_way = 0 WHERE account_key = ?", opening.key)
+        return True
+
+
+def abandon(vault: Vault, now: datetime) -> Work[int]:
+    """Have what nobody took up for a day removed at the service, if it is there; how many."""
+    rows = yield from every(
+        "SELECT account_key FROM openings WHERE under_way = 0 AND begun_at < ?", stamp(now - DAY)
+    )
+    for (key,) in rows:
+        yield from remove_there(Outbox(vault), key, None, now)
+        yield from run("DELETE FROM openings WHERE account_key = ?", key)
+    return len(rows)
+
+
+def remove_there(outbox: Outbox, key: bytes, there: str | None, now: datetime) -> Work[None]:
+    """Have an account removed at the service, in place of all else that it should be told."""
+    yield from outbox.drop(key, ACCOUNT)
+    yield from outbox.add(key, ACCOUNT, {"do": "remove", "there": there}, now)
+
+
+def opening_place(key: bytes) -> str:
+    """What the sealed part of an opening is bound to."""
+    return f"openings:{key.hex()}"

@@ -1,0 +1,1 @@
+"""Several `sesame serve` that share one PostgreSQL, and are killed and added under load."""

@@ -1,0 +1,177 @@
+"""Several deliveries on one PostgreSQL share the work, and one takes over what another left."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from datetime import timedelta
+
+import pytest
+
+from bot.app import carriers
+from bot.carriers.ledger import Ledger, Together
+from bot.channel import Reply
+from bot.delivery import WORKER, Delivery
+from bot.telegram.polling import POLLING
+from flows.chat import Chat
+from flows.inputs import FromWorld
+from flows.secret import Secret
+from storage.conversations import Address, Conversations
+from storage.database import Database, Work, connect, every, one
+from storage.outbox import REPLY, SMS, Outbox
+from storage.vault import Vault
+from tests.bot.test_delivery import Messenger, Provider
+from tests.helpers.clock import Clock
+from tests.helpers.parent import SECRET
+from tests.helpers.postgres import Postgres
+
+Begin = Callable[[], Awaitable["tuple[Process, Messenger, Provider]"]]
+"""Begins a process; the messenger and the provider are the same for all."""
+
+VAULT = Vault(Secret(SECRET))
+OUTBOX, CONVERSATIONS = Outbox(VAULT), Conversations(VAULT)
+
+
+class Process:
+    """What a process has of its own: connections, and a delivery. The world outside is one."""
+
+    def __init__(self, database: Database, clock: Clock, outside: Messenger, sms: Provider) -> None:
+        self.database = database
+        ledger = Ledger(database, CONVERSATIONS, OUTBOX, clock, self._tell)
+        channels = {"here": outside}
+        self.delivery = Delivery(ledger, carriers(ledger, channels, sms), channels)
+
+    async def _tell(
+        self, address: Address, happened: FromWorld, together: Together | None = None, /
+    ) -> None:
+        """Nobody is told in these tests."""
+
+    async def dies(self) -> None:
+        """End at once: nothing is finished, all connections are gone."""
+        await self.delivery.close()
+        await self.database.close()
+
+
+@pytest.fixture
+async def begins(postgres: Postgres) -> AsyncIterator[Begin]:
+    url, clock, outside, sms = postgres.fresh(), Clock(), Messenger(), Provider()
+    async with AsyncExitStack() as stack:
+
+        async def begin() -> tuple[Process, Messenger, Provider]:
+            process = Process(await connect(url), clock, outside, sms)
+            stack.push_async_callback(process.dies)
+            return process, outside, sms
+
+        yield begin
+
+
+def put_in(places: int, replies: int) -> Work[None]:
+    """Replies for so many chats."""
+    now = Clock().now
+    for place in range(places):
+        address = Address("here", f"{place}")
+        chat = CONVERSATIONS.key(address)
+        yield from CONVERSATIONS.save(chat, address, Chat(), None, now)
+        for number in range(replies):
+            reply = Reply(f"{number}", "fr").to_dict()
+            yield from OUTBOX.add(chat, REPLY, reply, now)
+
+
+def put_sms() -> Work[None]:
+    """One SMS."""
+    now, address = Clock().now, Address("here", "marie")
+    chat = CONVERSATIONS.key(address)
+    yield from CONVERSATIONS.save(chat, address, Chat(), None, now)
+    body = {"to": "+33612345678", "text": "482913"}
+    yield from OUTBOX.add(chat, SMS, body, now, now + timedelta(minutes=30))
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for it."""
+    async with asyncio.timeout(5):
+        while not condition():  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.01)
+
+
+async def test_each_reply_leaves_once_and_in_order(begins: Begin) -> None:
+    people = [await begins() for _ in range(3)]
+    outside = people[0][1]
+    for process, _, _ in people:
+        await process.delivery.look()  # all are there before there is work
+    await people[0][0].database.run(put_in(places=40, replies=5))
+    await asyncio.gather(*(process.delivery.look() for process, _, _ in people))
+    await asyncio.gather(*(process.delivery.settle() for process, _, _ in people))
+    heard: dict[str, list[str]] = {}
+    for place, text in outside.got:
+        heard.setdefault(place, []).append(text)
+    assert heard == {f"{place}": list("01234") for place in range(40)}
+    workers = "SELECT count(DISTINCT worker) FROM outbox"
+    row = await people[0][0].database.run(one(workers))
+    assert row is not None
+    assert row[0] > 1  # nobody did it alone
+
+
+async def test_what_a_dead_process_was_sending_is_sent(begins: Begin) -> None:
+    one_, outside, _ = await begins()
+    other, _, _ = await begins()
+    outside.faults["0"].append(asyncio.Event())  # it never gets its answer
+    await one_.database.run(put_in(places=1, replies=2))
+    await one_.delivery.look()
+    await until(lambda: bool(outside.tried))
+    await other.delivery.look()
+    await other.delivery.settle()
+    assert outside.got == []  # the first is at it, and lives
+    await one_.dies()
+    async with asyncio.timeout(5):
+        while await other.database.run(every("SELECT 1 FROM outbox WHERE status <> 'sent'")):
+            await other.delivery.look()
+            await other.delivery.settle()
+    assert outside.got == [("0", "0"), ("0", "1")]
+
+
+async def test_an_sms_of_a_dead_process_is_never_sent_again(begins: Begin) -> None:
+    one_, _, sms = await begins()
+    other, _, _ = await begins()
+    sms.faults["+33612345678"].append(asyncio.Event())
+    await one_.database.run(put_sms())
+    await one_.delivery.look()
+    await until(lambda: bool(sms.tried))
+    await one_.dies()
+    async with asyncio.timeout(5):
+        while await other.database.run(every("SELECT 1 FROM outbox WHERE status = 'sending'")):
+            await other.delivery.look()
+    await other.delivery.settle()
+    assert sms.tried == ["482913"]
+    assert await other.database.run(one("SELECT status FROM outbox")) == ("failed",)
+
+
+async def test_a_lost_connection_is_noticed(begins: Begin, postgres: Postgres) -> None:
+    """Who may have lost the name asks for another, and goes on."""
+    process, outside, _ = await begins()
+    await process.delivery.look()
+    before = process.delivery._worker
+    assert process.database.holds(WORKER, before)
+    postgres.says(
+        "SELECT pg_terminate_backend(pid) FROM pg_locks JOIN pg_stat_activity USING (pid)"
+        " WHERE locktype = 'advisory'"
+    )
+    await until(lambda: not process.database.holds(WORKER, before))
+    await process.database.run(put_in(places=1, replies=1))
+    await process.delivery.look()
+    await process.delivery.settle()
+    assert process.delivery._worker != before
+    assert outside.got == [("0", "0")]
+
+
+async def test_one_holds_a_name(begins: Begin) -> None:
+    one_, _, _ = await begins()
+    other, _, _ = await begins()
+    assert await one_.database.hold(POLLING)
+    assert await one_.database.hold(POLLING)  # once more is no harm
+    assert not await other.database.hold(POLLING)
+    assert await other.database.is_held(POLLING)
+    assert not await other.database.is_held("another name")
+    await one_.dies()
+    async with asyncio.timeout(5):
+        while not await other.database.hold(POLLING):
+            pass  # the server is hearing of it
+    assert other.database.holds(POLLING)
