@@ -10,7 +10,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-import smpp34
 
 from bot.sms import Report, Sms, SmsFault, SmsRefused, Status
 from bot.sms.choosing import sms_sender
@@ -184,7 +183,7 @@ async def test_it_is_killed_while_an_sms_waits(tmp_path: Path) -> None:
         async with desk(kannel) as own:
             async with Centre(centre_port) as centre:
                 await until(lambda: centre.esme)
-                centre.verdicts = [smpp34.ESME_RTHROTTLED] * 3  # it is kept, and tried again
+                centre.verdicts = [0x58] * 3  # it is kept, and tried again
                 taken = await own.sender.send(sms())
                 await until(lambda: centre.submitted)
                 kannel.bearerbox.kill()
@@ -211,6 +210,6 @@ async def test_the_operator_refuses_the_number(tmp_path: Path) -> None:
     with running(tmp_path, centre=centre_port) as kannel:
         async with desk(kannel) as own, Centre(centre_port) as centre:
             await until(lambda: centre.esme)
-            centre.verdicts = [smpp34.ESME_RINVDSTADR]
+            centre.verdicts = [0x0B]
             taken = await own.sender.send(sms())
             await until(lambda: Status.UNDELIVERED in own.of(taken.message))

@@ -1,5 +1,7 @@
 """Several senders: who is asked, and when the next one is."""
 
+from pathlib import Path
+
 import pytest
 
 from bot.settings import BadSetting
@@ -128,7 +130,7 @@ async def test_each_is_checked_by_itself(desk: Desk) -> None:
 
 async def test_blanks_part_them_in_the_setting(tmp_path: object) -> None:
     shown: list[str] = []
-    settings = test_settings("unused", sms=f"file:{tmp_path} \t console:")  # type: ignore[arg-type]
+    settings = test_settings(Path("unused"), sms=f"file:{tmp_path} \t console:")
     sender = sms_sender(settings, lambda _to, text: shown.append(text))
     assert isinstance(sender, SeveralSms)
     assert [one.name for one in sender.each()] == ["file", "console"]
@@ -140,7 +142,8 @@ async def test_blanks_part_them_in_the_setting(tmp_path: object) -> None:
         assert (await sender.send(ONE)).sender == "console"  # the file is a folder
     assert shown == ["482913"]
     assert isinstance(
-        next(iter(sms_sender(test_settings("u", sms="console:"), print).each())), ConsoleSms
-    )  # type: ignore[arg-type]
+        next(iter(sms_sender(test_settings(Path("unused"), sms="console:"), print).each())),
+        ConsoleSms,
+    )
     with pytest.raises(BadSetting):
-        sms_sender(test_settings("unused", sms="console: pigeon:"), print)  # type: ignore[arg-type]
+        sms_sender(test_settings(Path("unused"), sms="console: pigeon:"), print)

@@ -5,6 +5,8 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -34,7 +36,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def sender_at(port: int, password: str = "centre", more: str = "from=Sesame") -> SmppSms:
     url = f"smpp://sesame:{password}@127.0.0.1:{port}?{more}"
-    sender = sms_sender(test_settings("unused", sms=url), lambda _to, _text: None)  # type: ignore[arg-type]
+    sender = sms_sender(test_settings(Path("unused"), sms=url), lambda _to, _text: None)
     assert isinstance(sender, SmppSms)
     return sender
 
@@ -222,7 +224,7 @@ async def test_a_receipt_that_comes_after_our_restart(
     kind: Callable[[int], AnyCentre], meet_core: MeetCore, lang: str, stack: AsyncExitStack
 ) -> None:
     """It is found by the centre's own name for it, which the outbox keeps."""
-    centre = await stack.enter_async_context(kind(free_port()))
+    centre = cast(AnyCentre, await stack.enter_async_context(kind(free_port())))
     parent = await meet_core(lang=lang, sms=sender_at(centre.port))
     await until(lambda: centre.bound)
     await parent.follows(*CODE_OF_MARIE[:5])
@@ -289,7 +291,7 @@ async def test_nothing_is_printed_or_logged(
 )
 def test_what_smpp_has_no_room_for(url: str) -> None:
     with pytest.raises(BadSetting) as wrong:
-        sms_sender(test_settings("unused", sms=url), lambda _to, _text: None)  # type: ignore[arg-type]
+        sms_sender(test_settings(Path("unused"), sms=url), lambda _to, _text: None)
     assert str(wrong.value).startswith("SESAME_SMS: ")
     for secret in ("ninechars", "mötdepa", ":pw"):
         assert secret not in str(wrong.value)
