@@ -122,6 +122,7 @@ async def test_nobody_else_is(tmp_path: Path, path: str) -> None:
         *[({"id": "a", "status": status}, b"") for status in ("0", "3", "one", "-1", "1 ", "11")],
         *[({}, body) for body in (b"[]", b"null", b"1", b"{", b"\xff\xfe", b'{"id": {}}')],
         ({}, b'{"id": ["a"], "status": {"1": 1}}'),
+        ({}, b'{"id": {"a": "b"}, "status": "1"}'),
         ({}, b"[" * 60_000),
         ({}, b"&".join(b"a=%d" % number for number in range(50))),
     ],
@@ -133,6 +134,19 @@ async def test_what_makes_no_sense_changes_nothing(
         answer = await client.post(f"/sms/kannel/{token}", params=query, content=body)
         assert answer.status_code == 200
         assert heard == []
+
+
+async def test_a_name_that_no_database_takes(meet_core: MeetCore, lang: str) -> None:
+    """A lone surrogate, a NUL: heard as some other name, which nobody knows."""
+    async with door(Path("unused")) as (client, heard, token):
+        for body in (b'{"id": "\\ud800", "status": 1}', b'{"id": "a\\u0000b", "status": 1}'):
+            assert (await client.post(f"/sms/kannel/{token}", content=body)).status_code == 200
+    parent = await meet_core(lang=lang)
+    outbox = parent.parent.service.doors.outbox
+    for report in heard:
+        work = outbox.report(report.sender, report.message, "delivered", parent.clock.now)
+        assert await parent.parent.service.doors.database.run(work) is None
+    assert len(heard) == 2
 
 
 async def test_what_is_too_long_is_not_read(tmp_path: Path) -> None:

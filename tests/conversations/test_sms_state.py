@@ -1,6 +1,8 @@
 """What a parent is told of their SMS (issue 5; RELIABILITY T23; I10)."""
 
 import asyncio
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -9,9 +11,12 @@ from flows.table import S
 from storage.database import every
 from storage.outbox import SMS
 from tests.conversations.conftest import MeetCore
-from tests.conversations.roads import ALL_TO_DONE, CODE_OF_MARIE, MARIE
+from tests.conversations.roads import ALL_TO_DONE, CODE_OF_MARIE, MARIE, everybody
 from tests.helpers.dialogue import Dialogue
-from tests.helpers.parent import CoreParent, Phone
+from tests.helpers.parent import CoreParent, Phone, core_parent
+
+if TYPE_CHECKING:
+    from tests.helpers.postgres import Postgres
 
 OWN = "+33612345678"
 TO_PHONE = CODE_OF_MARIE[:5]
@@ -285,6 +290,32 @@ async def test_a_report_after_the_person_was_forgotten(meet_core: MeetCore, lang
     await parent.follows("[yes]", "/effacer", "[erase_all]")
     await reports(parent, Status.UNDELIVERED)
     assert parent.reads == ""
+
+
+async def test_the_same_on_postgresql(
+    postgres: "Postgres", stack: AsyncExitStack, lang: str
+) -> None:
+    """Reports in any order, what is found, what was paid for."""
+    url = postgres.with_school(everybody())
+    parent = Dialogue(
+        await stack.enter_async_context(core_parent(url, everybody(), lang=lang, sms=Provider())),
+        lang,
+    )
+    await parent.follows(*TO_PHONE)
+    await parent.parent.shares_own_number(OWN)
+    await parent.follows("[yes]")
+    for status, known in (
+        (Status.HANDED_OVER, "handed_over"),
+        (Status.DELIVERED, "delivered"),
+        (Status.UNDELIVERED, "delivered"),
+    ):
+        await reports(parent, status)
+        assert parent.reads == ""
+        await parent.follows("[nothing_arrives]")
+        parent.hears(f"no_sms.{known}")
+        await parent.follows("[back]")
+    doors = parent.parent.service.doors
+    assert await doors.database.run(doors.outbox.segments()) == 1
 
 
 async def test_what_the_outbox_keeps_of_an_sms(meet_core: MeetCore, lang: str) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import cast
 
 import pytest
+import smpp34
 
 from bot.settings import BadSetting
 from bot.sms import Report, Sms, SmsFault, SmsRefused, SmsUnclear, Status
@@ -239,6 +240,32 @@ async def test_a_receipt_that_comes_after_our_restart(
     await centre.reports(centre.accepted[0], "REJECTD", "XYZ")
     await until(lambda: parent.reads)
     parent.hears("no_sms.undelivered")
+
+
+async def test_a_receipt_in_parameters_of_its_own() -> None:
+    """Some centres write no text: the name and the state stand in TLVs."""
+    async with Centre(free_port()) as centre:
+        sender = sender_at(centre.port)
+        async with running(sender) as heard:
+            await sender.send(sms())
+            (one,) = centre.accepted
+            assert centre.esme is not None
+            for state, status in ((b"\x05", Status.UNDELIVERED), (b"\x02", Status.DELIVERED)):
+                await centre.esme.deliver_sm(
+                    "Sesame",
+                    b"-",
+                    source_addr=one.to,
+                    esm_class=4,
+                    tlvs=[
+                        smpp34.Tlv(0x1400, b"\xff of the operator's own"),
+                        smpp34.Tlv(0x001E, one.name.encode() + b"\0"),
+                        smpp34.Tlv(0x0427, state),
+                    ],
+                )
+                await until(lambda: heard)
+                assert heard.pop() == Report("smpp", one.name, status)
+            await sender.send(sms())
+            assert centre.bound == 1
 
 
 async def test_what_a_person_writes_to_our_number_is_no_receipt() -> None:
