@@ -156,11 +156,11 @@ class HttpSms(Simple):
             raise self._fault(f"answers {answer.status_code}")
         return _credit(_json(answer), wanted.credit, wanted.credit_where)
 
-    def _fault(self, what: str) -> SmsFault:
-        return SmsFault(f"SESAME_SMS: {self.name} at {self._way.host} {what}.")
+    def _fault(self, what: str, kind: str = "") -> SmsFault:
+        return SmsFault(f"SESAME_SMS: {self.name} at {self._way.host} {what}.", kind)
 
     def _account_fault(self) -> SmsFault:
-        return self._fault("does not know this user and password")
+        return self._fault("does not know this user and password", "account")
 
     # ---- reports -----------------------------------------------------------------------------
 

@@ -256,10 +256,13 @@ class SmppSms(Simple):
             await session.connect()
         except (OSError, TimeoutError, ValueError, asyncio.IncompleteReadError, SmppError):
             refused = session.hook.refused
-            what = "is not reached"
             if refused in _ACCOUNT:
-                what = "does not know this system id and password"
-            elif refused is not None:
+                raise SmsFault(
+                    f"SESAME_SMS: smpp at {host}:{port} does not know this system id and password.",
+                    "account",
+                ) from None
+            what = "is not reached"
+            if refused is not None:
                 what = f"lets nobody in now (0x{refused:08x})"
             raise SmsFault(f"SESAME_SMS: smpp at {host}:{port} {what}.") from None
         finally:

@@ -24,7 +24,7 @@ from storage.directories import Account, Directory
 from storage.openings import abandon
 from storage.told import tell_changes
 from tests.conversations.roads import MARIE, ROADS, everybody
-from tests.directories.conftest import SERVICES, Service
+from tests.directories.conftest import SERVICES, Service, until_met
 from tests.helpers import invariants
 from tests.helpers.dialogue import PASSWORD, Dialogue, pattern
 from tests.helpers.parent import CoreParent, core_parent
@@ -43,14 +43,13 @@ def lang(request: pytest.FixtureRequest) -> str:
 def meet(service: Service, tmp_path: Path, stack: AsyncExitStack) -> Meet:
     """Meet Marie where she may open her account at this service."""
 
-    async def met(lang: str = "fr", **own: object) -> Dialogue[CoreParent]:
+    async def met(lang: str = "fr", at: S = S.RECAP, **own: object) -> Dialogue[CoreParent]:
         settings = {"accounts": service.url, **own}
         parent = await stack.enter_async_context(
             core_parent(tmp_path / "sesame.sqlite3", everybody(), lang=lang, **settings)  # type: ignore[arg-type]
         )
         marie = Dialogue(parent, lang)
-        await marie.follows(*ROADS[S.RECAP])
-        marie.is_asked(S.RECAP)
+        await marie.follows(*ROADS[at])
         return marie
 
     return met
@@ -63,15 +62,6 @@ async def reads_soon(parent: Dialogue[CoreParent], key: str, **facts: object) ->
             return
         await asyncio.sleep(0.05)
     raise AssertionError(f"{key} was not written:\n{parent.reads}")
-
-
-async def until_met(service: Service) -> None:
-    """The accident has happened."""
-    for _ in range(500):
-        if service.proxy.met:
-            return
-        await asyncio.sleep(0.02)
-    raise AssertionError("no accident")
 
 
 async def rows(parent: Dialogue[CoreParent], query: str) -> list[tuple[object, ...]]:
@@ -301,11 +291,55 @@ async def test_a_service_that_refuses_for_good(service: Service, meet: Meet, lan
     marie.is_asked(S.RECAP)
     assert await rows(marie, "SELECT about FROM school_notes") == [("not_opened",)]
     await marie.presses("activate_now")
-    assert marie.reads, "the password was erased with the refusal: it is asked for again"
-    marie.hears("opening.password_gone")
+    marie.is_asked(S.DONE)
+    await is_done(marie, service)
+
+
+@only(argvalues=["canaille"])
+async def test_a_password_that_the_service_does_not_take(
+    service: Service, meet: Meet, lang: str
+) -> None:
+    marie = await meet(lang)
+    service.proxy.will("password", service.creates)
+    await marie.presses("activate_now")
+    marie.hears("opening.password_not_taken")
+    marie.is_asked(S.PASSWORD)
+    assert await rows(marie, "SELECT count(*) FROM passwords") == [(0,)]
     await marie.follows(PASSWORD, PASSWORD, "[activate_now]")
     marie.is_asked(S.DONE)
     await is_done(marie, service)
+
+
+@only(argvalues=["canaille"])
+async def test_a_password_of_the_page_is_kept_as_well(service: Service, meet: Meet) -> None:
+    marie = await meet(at=S.PASSWORD, public_url="https://sesame.ecole.fr", listen="127.0.0.1:1")
+    await marie.parent.opens_page()
+    await marie.parent.fills_page("Terre&Verte28")
+    await marie.follows("[yes]", "14/03/2014", "[activate_now]")
+    marie.is_asked(S.DONE)
+    assert await service.signs_in("m.dupont", "Terre&Verte28")
+
+
+@only(argvalues=["canaille"])
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ("/annuler", "[stop]"),
+        ("/effacer", "[erase_all]"),
+        ("/start", "[restart]"),
+        ("(wait 8d)",),
+        ("(wait 31m)",),
+    ],
+    ids=" ".join,
+)
+async def test_a_password_goes_with_what_it_was_for(
+    service: Service, meet: Meet, lines: tuple[str, ...]
+) -> None:
+    marie = await meet()
+    assert await rows(marie, "SELECT count(*) FROM passwords") == [(1,)]
+    await marie.follows(*lines)
+    await marie.parent.service.forget_passwords()
+    assert await rows(marie, "SELECT count(*) FROM passwords") == [(0,)]
 
 
 async def test_our_own_name_and_password_are_refused(service: Service, meet: Meet) -> None:
