@@ -39,7 +39,7 @@ class Provider:
         body = await request.body()
         if self.mood == "hangs":
             self.serve(self, request, body)
-            await asyncio.sleep(3)
+            await asyncio.sleep(0.8)  # longer than the tests wait
         if self.mood == "breaks":
             return PlainTextResponse("oh", 500)
         return self.serve(self, request, body)
