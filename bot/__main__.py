@@ -183,6 +183,15 @@ def purge(as_json: bool) -> None:
     run(purge_old(settings(), as_json, person_lang()))
 
 
+@main.command(help=_("cli.backup"))
+@click.argument("file", type=click.Path(path_type=Path), metavar="FILE")
+def backup(file: Path) -> None:
+    """A copy of the database."""
+    from bot.backup_command import back_up
+
+    run(back_up(settings(), file, person_lang()))
+
+
 @main.command("rotate-key", help=_("cli.rotate-key"))
 def rotate_key() -> None:
     """From one secret to the next."""
@@ -200,11 +209,12 @@ def diagram() -> None:
 
 
 @main.command(help=_("cli.doctor"))
-def doctor() -> None:
+@click.option("--json", "as_json", is_flag=True, help=_("cli.option.json"))
+def doctor(as_json: bool) -> None:
     """What is configured, reachable and missing."""
     from bot.doctor import examine
 
-    run(examine(settings(), person_lang()))
+    run(examine(settings(), person_lang(), as_json))
 
 
 if __name__ == "__main__":

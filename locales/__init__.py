@@ -61,6 +61,14 @@ def say(
     return text.format_map(shown)
 
 
+def translated(line: str, lang: str) -> str:
+    """A fixed English line about a fault (`fault.…`) in this language; any other as it is."""
+    for key, (text, *_) in _catalogue("en").texts.items():
+        if text == line and key.startswith("fault."):
+            return say(key, lang)
+    return line
+
+
 def label(choice: str, question: str, lang: str, facts: Mapping[str, object] = {}) -> str:
     """The words on the button of a choice: those for this question, or else the usual ones."""
     own = f"button.{choice}.{question}"

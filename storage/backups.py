@@ -1,15 +1,18 @@
-"""Copies of a SQLite file, made before its schema changes.
+"""Copies of a SQLite file: those that an operator asks for, and those before its schema changes.
 
-They lie in the folder `backups` beside the database, away from the secret that opens them: whoever
-copies that folder has no key (RELIABILITY 5, Backups).
+The latter lie in the folder `backups` beside the database. No copy lies with the secret that opens
+it: whoever has the folder of the copies has no key (RELIABILITY 5, Backups).
 """
 
 import filecmp
 import os
 import sqlite3
+import tempfile
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
+
+from storage.database import StorageError
 
 
 def backups_of(database: Path) -> list[Path]:
@@ -45,6 +48,53 @@ def write_backup(database: Path, version: int) -> None:
         _note(folder)
     finally:
         _remove(draft)
+
+
+def copy_to(database: Path, target: Path) -> int:
+    """Copy the database while others work on it; the copy's size in bytes.
+
+    The copy is one file for its owner only, complete and whole, or absent; it is of one moment,
+    and its schema is as it was. Nothing is ever written over. Raises StorageError, or
+    sqlite3.Error of the database itself.
+    """
+    if target.exists():
+        raise StorageError(f"{target} is there already: give another name.")
+    if list(target.absolute().parent.glob("*.secret*")):
+        raise StorageError(
+            f"{target.absolute().parent} holds a secret: copy to another folder. Whoever finds a"
+            " copy with its secret can read it."
+        )
+    try:
+        descriptor, name = tempfile.mkstemp(dir=target.absolute().parent, prefix=".draft-")
+    except OSError as error:
+        raise StorageError(f"{target} cannot be written: {error.strerror}.") from None
+    os.close(descriptor)  # made with mode 0600
+    draft = Path(name)
+    try:
+        _copy_whole(database, draft)
+        os.link(draft, target)  # never over what another one has made meanwhile
+        _note(target.absolute().parent)
+        return target.stat().st_size
+    except OSError as error:
+        raise StorageError(f"{target} cannot be written: {error.strerror}.") from None
+    finally:
+        _remove(draft)
+
+
+def _copy_whole(database: Path, draft: Path) -> None:
+    there = f"{database.absolute().as_uri()}?mode=rw"  # a file that is not there is not made
+    with (
+        closing(sqlite3.connect(there, uri=True, timeout=30)) as source,
+        closing(sqlite3.connect(draft)) as copy,
+    ):
+        source.backup(copy)
+        copy.execute("PRAGMA journal_mode = DELETE")  # one file, with nothing beside it
+        if copy.execute("PRAGMA integrity_check(1)").fetchone() != ("ok",):
+            raise StorageError(
+                f"{database} is damaged, and so would be its copy: restore it from an earlier one."
+            )
+    with draft.open("rb+") as file:
+        os.fsync(file.fileno())
 
 
 def _remove(draft: Path) -> None:

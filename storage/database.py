@@ -148,6 +148,10 @@ class Database(ABC):
         """
 
     @abstractmethod
+    async def schema(self) -> int:
+        """The version of its schema, 0 where there is none. Of a visitor it may be any."""
+
+    @abstractmethod
     async def check(self) -> None:
         """Read all of it. Raises StorageError where it is damaged."""
 

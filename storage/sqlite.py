@@ -4,6 +4,7 @@ The whole generator of a work runs in aiosqlite's thread in one go: one hop a tu
 statement (a third of the cost).
 """
 
+import asyncio
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -13,7 +14,8 @@ from typing import TypeVar, cast
 
 import aiosqlite
 
-from storage.backups import write_backup
+from storage import database as port
+from storage.backups import copy_to, write_backup
 from storage.database import (
     SKIP_LOCKED,
     Busy,
@@ -21,7 +23,6 @@ from storage.database import (
     Lock,
     StorageError,
     Work,
-    migrations,
     one,
     statements,
 )
@@ -67,6 +68,11 @@ class Sqlite(Database):
         await self._in_thread(
             lambda connection: connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         )
+
+    async def schema(self) -> int:
+        """What the file's head says."""
+        row = await self.prepare(one("PRAGMA user_version"))
+        return int(row[0]) if row else 0
 
     async def check(self) -> None:
         """Read the whole file."""
@@ -198,7 +204,16 @@ async def visit(path: str | Path) -> AsyncIterator[Sqlite]:
     try:
         yield Sqlite(connection)
     finally:
+        await connection.interrupt()  # whoever has lost patience does not wait for the file's end
         await connection.close()
+
+
+async def copy(path: Path, target: Path) -> int:
+    """Copy the file while others work on it; see `storage.backups.copy_to`."""
+    try:
+        return await asyncio.to_thread(copy_to, path, target)
+    except sqlite3.Error as error:
+        raise _named(error) from error
 
 
 def make_folder(folder: Path) -> None:
@@ -248,7 +263,7 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
 
     A database that has a schema already is copied first (storage/backups.py).
     """
-    newest = migrations()[-1][0]
+    newest = port.migrations()[-1][0]
     if _version(connection) < newest:
         connection.execute("BEGIN IMMEDIATE")
         try:
@@ -264,7 +279,7 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
 
 def _apply_missing(connection: sqlite3.Connection, path: Path) -> None:
     made_by = _version(connection)  # the other process may have been quicker
-    missing = [(version, script) for version, script in migrations() if version > made_by]
+    missing = [(version, script) for version, script in port.migrations() if version > made_by]
     if made_by and missing:
         try:
             write_backup(path, made_by)

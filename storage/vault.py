@@ -147,6 +147,17 @@ def _derive(secret: Secret, label: bytes) -> bytes:
     return HKDF(algorithm=SHA256(), length=32, salt=None, info=label).derive(material)
 
 
+def is_known(vault: Vault) -> Work[bool]:
+    """Whether the database has a secret already, and it is the vault's. Raises VaultError if not.
+
+    Nothing is written.
+    """
+    row = yield from one("SELECT sealed FROM canary")
+    if row is not None:
+        vault.learn(row[0])
+    return row is not None
+
+
 def check_secret(vault: Vault) -> Work[None]:
     """See on start that the vault's secret is the database's own. Raises VaultError if not."""
     yield from lock("secret")

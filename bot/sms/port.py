@@ -42,7 +42,14 @@ class SmsUnclear(Exception):
 
 
 class SmsFault(Exception):
-    """What is wrong with a sender, and what to do: one line for whoever runs Sésame."""
+    """What is wrong with a sender, and what to do: one line for whoever runs Sésame.
+
+    `kind` is "account" where it does not let us in.
+    """
+
+    def __init__(self, line: str, kind: str = "") -> None:
+        super().__init__(line)
+        self.kind = kind
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,15 +16,13 @@ from pathlib import Path
 import click
 import pytest
 from click.testing import CliRunner, Result
-from telegram import Bot
 
 import bot.__main__ as sesame
 import locales
 from bot.diagram import MAIN_ROAD
 from bot.settings import Settings
 from flows.table import FLOW, S
-from storage.backups import backups_of, write_backup
-from tests.conversations.roads import ALL_TO_DONE, CODE_OF_MARIE
+from tests.conversations.roads import ALL_TO_DONE
 from tests.conversations.test_terminal import environment
 from tests.helpers.dialogue import Dialogue
 from tests.helpers.parent import SECRET, core_parent
@@ -33,7 +31,7 @@ from tests.telegram.server import BotApi
 
 COMMANDS = (
     *("chat", "serve", "import", "status", "diagram", "doctor", "unlock", "erase", "purge"),
-    "rotate-key",
+    *("rotate-key", "backup"),
 )
 TOKEN = "123456:TEST"
 REGISTER = str(resources.files("bot").joinpath("demo_register.csv"))
@@ -177,7 +175,7 @@ def test_every_command_is_tested_here() -> None:
         *(["--nonsense"], ["nonsense"], ["status", "--nonsense"], ["status", "more"]),
         *(["import"], ["import", "--dry-run"], ["chat", "--lang", "de"], ["diagram", "x"]),
         *(["chat", "--port", "80"], ["chat", "--web", "--port", "web"]),
-        *(["doctor", "--json"], ["serve", "now"], []),
+        *(["doctor", "now"], ["serve", "now"], []),
     ],
 )
 def test_bad_usage(run: Run, arguments: list[str], database: Path) -> None:
@@ -218,6 +216,13 @@ def test_status_as_json(run: Run) -> None:
     assert set(outbox["reply"]) == {"sent"}
     assert outbox["erase"]["sent"] >= 2  # the password, twice
     assert len(result.stdout.splitlines()) == 1
+
+
+@pytest.mark.usefixtures("filled")
+def test_status_says_what_the_sms_cost(run: Run) -> None:
+    """The code and the identifier, at what the school pays for one."""
+    counts = json.loads(run("status", "--json", SESAME_SMS_PRICE="0.045").stdout)
+    assert counts["sms"] == {"sent": 2, "segments": 2, "cost": 0.09}
 
 
 @pytest.mark.usefixtures("filled")
@@ -361,7 +366,7 @@ def test_our_own_mistake(run: Run, database: Path) -> None:
         connection.execute("ALTER TABLE guardians RENAME TO zebra")
     connection.close()
     line = failed(run("status"))
-    assert line.startswith("our mistake (OperationalError at database.py:")
+    assert line.startswith("our mistake (OperationalError at sqlite.py:")
     assert line.endswith("please report it.")
     assert "guardians" not in line
 
@@ -492,156 +497,6 @@ async def test_serve_until_it_is_told_to_stop(
     assert running.returncode == 0
     assert "Traceback" not in err.decode()
     assert TOKEN not in err.decode()
-
-
-# ---- doctor ----------------------------------------------------------------------------------
-
-
-async def _examined(run: Run, telegram: BotApi, **own: str) -> tuple[int, list[str], list[str]]:
-    """Its exit status, and what it found good and bad."""
-    healthy = {
-        "SESAME_TELEGRAM_TOKEN": telegram.token,
-        "SESAME_TELEGRAM_API_URL": telegram.url,
-        "SESAME_SMS": "console:",
-    }
-    result = await asyncio.to_thread(run, "doctor", **{**healthy, **own})
-    assert result.stderr == ""
-    assert "Traceback" not in result.stdout
-    lines = result.stdout.splitlines()
-    good = [line[2:] for line in lines if line.startswith("✓ ")]
-    bad = [line[2:] for line in lines if line.startswith("✗ ")]
-    assert len(good) + len(bad) == len(lines) == 4 + ("SESAME_WEBHOOK_URL" in own)
-    assert TOKEN not in result.stdout
-    assert SECRET not in result.stdout
-    return result.exit_code, good, bad
-
-
-@pytest.fixture
-async def register(database: Path) -> None:
-    async with core_parent(database, a_school()) as parent:
-        await Dialogue(parent, "fr").follows(*CODE_OF_MARIE)
-
-
-@pytest.mark.usefixtures("register")
-@pytest.mark.parametrize("lang", locales.LANGUAGES)
-async def test_a_healthy_machine(run: Run, telegram: BotApi, lang: str) -> None:
-    status, good, bad = await _examined(run, telegram, LC_ALL=lang)
-    assert (status, bad) == (0, [])
-    assert good == [
-        locales.say("doctor.register", lang, {"n": 8}),
-        locales.say("doctor.secret_set", lang),
-        locales.say("doctor.sms", lang, {"url": "console"}),
-        locales.say("doctor.telegram", lang, {"name": "@sesame_test_bot"}),
-    ]
-
-
-async def test_a_secret_beside_the_database_is_told(
-    run: Run, telegram: BotApi, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("SESAME_SECRET")
-    result = await asyncio.to_thread(run, "import", REGISTER)
-    assert result.exit_code == 0
-    status, good, bad = await _examined(run, telegram)
-    assert (status, bad) == (0, [])
-    assert locales.say("doctor.secret_beside", "fr") in good
-
-
-@pytest.mark.usefixtures("register")
-@pytest.mark.parametrize(
-    ("setting", "value", "named"),
-    [
-        ("SESAME_DATABASE_URL", "mysql://zebra", "SESAME_DATABASE_URL: "),
-        ("SESAME_DATABASE_URL", "sqlite+aiosqlite:///text", "The file is not a database"),
-        ("SESAME_DATABASE_URL", "sqlite+aiosqlite:///.", "The database file cannot be opened"),
-        ("SESAME_DATABASE_URL", "sqlite+aiosqlite:///new", "Le registre est vide"),
-        ("SESAME_SECRET", "z" * 40, "The stored data does not open"),
-        ("SESAME_SMS", "", "SESAME_SMS is not set"),
-        ("SESAME_SMS", "pigeon:", "SESAME_SMS: "),
-        ("SESAME_TELEGRAM_TOKEN", "", "SESAME_TELEGRAM_TOKEN manque"),
-        ("SESAME_TELEGRAM_TOKEN", "123456:zebra", "Telegram refuse ou ne répond pas (Invalid"),
-        ("SESAME_TELEGRAM_TOKEN", "zebra", "Telegram refuse ou ne répond pas (Invalid"),
-        ("SESAME_TELEGRAM_API_URL", "http://127.0.0.1:1", "Telegram refuse ou ne répond pas (Net"),
-        ("SESAME_TELEGRAM_API_URL", "zebra", "Telegram refuse ou ne répond pas ("),
-    ],
-)
-async def test_what_is_missing(
-    run: Run, telegram: BotApi, tmp_path: Path, setting: str, value: str, named: str
-) -> None:
-    """One thing is wrong, and exactly that is said."""
-    (tmp_path / "text").write_text("not a database " * 100)
-    status, good, bad = await _examined(run, telegram, **{setting: value})
-    assert (status, len(good)) == (1, 3)
-    assert bad[0].startswith(named)
-    assert "zebra" not in bad[0]
-
-
-@pytest.mark.usefixtures("register")
-@pytest.mark.parametrize("lang", locales.LANGUAGES)
-async def test_a_webhook_that_telegram_reaches_or_not(
-    run: Run, telegram: BotApi, lang: str
-) -> None:
-    url = "https://sesame.example/hook"
-    own = {"SESAME_WEBHOOK_URL": url, "SESAME_LISTEN": "127.0.0.1:8080", "LC_ALL": lang}
-    status, good, bad = await _examined(run, telegram, **own)
-    assert (status, bad) == (1, [locales.say("doctor.webhook_not_set", lang, {"url": url})])
-    async with Bot(telegram.token, base_url=f"{telegram.url}/bot") as bot:
-        await bot.set_webhook(url, allowed_updates=["message"])
-        status, good, bad = await _examined(run, telegram, **own)
-        assert (status, bad) == (0, [])
-        assert good[-1] == locales.say("doctor.webhook", lang, {"url": url, "n": 0})
-        telegram.person().says("hello")
-        await telegram.push("http://127.0.0.1:1/hook")
-        status, good, bad = await _examined(run, telegram, **own)
-        assert status == 1
-        [line] = bad
-        assert url in line
-        assert "All connection attempts failed" in line
-        assert "1 message" in line
-
-
-@pytest.mark.usefixtures("register")
-@pytest.mark.parametrize("fault", [{"status": 500}, {"status": 502}, {"drop": True}])
-async def test_telegram_is_ill(run: Run, telegram: BotApi, fault: dict[str, int]) -> None:
-    telegram.fail_next("getMe", **fault)  # type: ignore[arg-type]
-    status, good, bad = await _examined(run, telegram)
-    assert (status, len(good)) == (1, 3)
-    assert bad[0].startswith("Telegram refuse ou ne répond pas (")
-
-
-async def test_everything_is_missing(run: Run, telegram: BotApi) -> None:
-    nothing = {"SESAME_SMS": "", "SESAME_TELEGRAM_TOKEN": ""}
-    status, good, bad = await _examined(run, telegram, **nothing)
-    assert status == 1
-    assert good == [locales.say("doctor.secret_set", "fr")]
-    assert len(bad) == 3
-
-
-@pytest.mark.usefixtures("register")
-async def test_a_chat_that_was_altered(run: Run, telegram: BotApi, database: Path) -> None:
-    with sqlite3.connect(database) as connection:
-        connection.execute("UPDATE chats SET record = zeroblob(length(record))")
-    connection.close()
-    status, _, bad = await _examined(run, telegram)
-    assert status == 1
-    assert bad[0].startswith("The stored data does not open")
-
-
-@pytest.mark.usefixtures("register")
-async def test_an_audit_record_that_was_altered(run: Run, telegram: BotApi, database: Path) -> None:
-    with sqlite3.connect(database) as connection:
-        connection.execute("UPDATE audit SET actor = 'operator:nobody'")
-    connection.close()
-    status, _, bad = await _examined(run, telegram)
-    assert (status, bad) == (1, [locales.say("doctor.audit_altered", "fr", {"n": 1})])
-
-
-@pytest.mark.usefixtures("register")
-async def test_a_key_that_lies_with_the_backups(run: Run, telegram: BotApi, database: Path) -> None:
-    write_backup(database, 1)
-    key = backups_of(database)[0].with_name("sesame.sqlite3.secret")
-    key.write_text("x" * 64)
-    status, _, bad = await _examined(run, telegram)
-    assert (status, bad) == (1, [locales.say("doctor.secret_in_backups", "fr")])
 
 
 def test_settings_are_not_changed_by_looking(run: Run) -> None:

@@ -378,7 +378,7 @@ def test_database_urls(url: str, path: str, monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize(
     "url",
     [
-        *("postgresql+asyncpg://u:zebra@h/d", "mysql://zebra", "sqlite://", "sqlite:///"),
+        *("postgresql+psycopg://u:zebra@h/d", "mysql://zebra", "sqlite://", "sqlite:///"),
         *("sqlite+aiosqlite://x", "/zebra.sqlite3", "sqlite+pysqlite:///zebra", "zebra"),
     ],
 )

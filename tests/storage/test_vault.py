@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bot.app import open_storage
 from flows.secret import Secret
-from storage.database import every, open_database
+from storage.database import Place, every, open_database
 from storage.vault import Vault, VaultError, _Ciphers, check_secret
 from tests.helpers.parent import SECRET, test_settings
 from tests.helpers.school import a_school
@@ -132,14 +132,14 @@ def test_keys_by_hand() -> None:
 # ---- the canary ------------------------------------------------------------------------------
 
 
-async def test_a_database_opens_with_its_own_secret_only(tmp_path: Path) -> None:
-    settings = test_settings(tmp_path / "sesame.sqlite3")
-    await a_school().fills_file(settings.database_path, settings)
+async def test_a_database_opens_with_its_own_secret_only(place: Place) -> None:
+    settings = test_settings(place)
+    await a_school().fills_place(place, settings)
     for _ in range(2):
         async with open_storage(settings):
             pass
     with pytest.raises(VaultError) as said:
-        async with open_storage(test_settings(settings.database_path, secret="z" * 40)):
+        async with open_storage(test_settings(place, secret="z" * 40)):
             raise AssertionError("it opened")
     assert str(said.value) == (
         "The stored data does not open: SESAME_SECRET is not the one that sealed it."
@@ -148,8 +148,8 @@ async def test_a_database_opens_with_its_own_secret_only(tmp_path: Path) -> None
         pass
 
 
-async def test_the_canary_is_set_once(tmp_path: Path) -> None:
-    async with open_database(tmp_path / "x") as database:
+async def test_the_canary_is_set_once(place: Place) -> None:
+    async with open_database(place) as database:
         await database.run(check_secret(VAULT))
         first = await database.run(every("SELECT * FROM canary"))
         await database.run(check_secret(VAULT))

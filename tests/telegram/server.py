@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from email.parser import BytesParser
 from email.policy import HTTP
+from email.utils import format_datetime
 from typing import Any, NoReturn, Self
 from urllib.parse import parse_qsl, urlsplit
 
@@ -24,7 +25,8 @@ from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Message as Event
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from tests.telegram.phone import Person
@@ -413,13 +415,14 @@ class BotApi:
             exception_handlers={404: self._nowhere, 405: self._nowhere},
         )
         config = uvicorn.Config(
-            app,
+            self._dated(app),
             port=self.port,
             http=Line,
             ws="none",
             lifespan="off",
             log_config=None,
             proxy_headers=False,
+            date_header=False,
         )
         config.load()
         self._uvicorn = uvicorn.Server(config)
@@ -428,6 +431,20 @@ class BotApi:
         [listener] = self._uvicorn.servers[0].sockets
         self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         return self
+
+    def _dated(self, app: ASGIApp) -> ASGIApp:
+        """Answers tell the time of this server's clock."""
+
+        async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+            async def dated(message: Event) -> None:
+                if message["type"] == "http.response.start":
+                    date = format_datetime(self.now().astimezone(UTC), usegmt=True)
+                    message["headers"] = [*message.get("headers", []), (b"date", date.encode())]
+                await send(message)
+
+            await app(scope, receive, dated)
+
+        return answer
 
     async def __aexit__(self, *_: object) -> None:
         for server in self._uvicorn.servers:
