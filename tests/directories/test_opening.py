@@ -15,7 +15,9 @@ from pathlib import Path
 import pytest
 
 from bot.carriers import accounts as carrier
+from bot.engine import Update
 from bot.operators import erase_person
+from flows.inputs import Pressed
 from flows.secret import Secret
 from flows.table import S
 from storage.accounts import hash_password
@@ -145,6 +147,23 @@ async def test_an_answer_that_is_lost_again_and_again(meet: Meet, service: Servi
     await reads_soon(marie, "done.ask", identifier="m.dupont")
     await is_done(marie, service)
     assert set(await service.people()) == {"m.dupont"}
+
+
+async def test_a_second_tap_while_the_account_is_opened_says_nothing(
+    meet: Meet, service: Service
+) -> None:
+    marie = await meet()
+    service.proxy.will("slow", service.creates)
+    tapping = asyncio.ensure_future(marie.presses("activate_now"))
+    await until_met(service)
+    button = marie.parent.last
+    await marie.parent.service.engine.take(
+        Update(marie.parent.address, Pressed("activate_now", button.asked))
+    )
+    await tapping
+    marie.is_asked(S.DONE)
+    marie.does_not_hear("wait")
+    await is_done(marie, service)
 
 
 async def test_a_slow_service_is_said_and_waited_for(
@@ -321,6 +340,17 @@ async def test_a_password_of_the_page_is_kept_as_well(service: Service, meet: Me
 
 
 @only(argvalues=["canaille"])
+async def test_a_password_is_kept_once_it_was_typed_twice(service: Service, meet: Meet) -> None:
+    marie = await meet(at=S.PASSWORD_AGAIN)
+    assert await rows(marie, "SELECT count(*) FROM passwords") == [(0,)]
+    await marie.says("Soleil&Vert28")
+    marie.hears("password.different")
+    assert await rows(marie, "SELECT count(*) FROM passwords") == [(0,)]
+    await marie.follows(PASSWORD, PASSWORD)
+    assert await rows(marie, "SELECT count(*) FROM passwords") == [(1,)]
+
+
+@only(argvalues=["canaille"])
 @pytest.mark.parametrize(
     "lines",
     [
@@ -349,6 +379,17 @@ async def test_our_own_name_and_password_are_refused(service: Service, meet: Mee
     await marie.presses("activate_now")
     marie.hears("opening.late")
     assert await rows(marie, "SELECT count(*) FROM accounts") == [(0,)]
+
+
+@only(argvalues=["canaille"])
+async def test_a_token_that_has_ended_is_renewed(service: Service, meet: Meet) -> None:
+    marie = await meet()
+    service.proxy.will("401", service.creates)
+    await marie.presses("activate_now")
+    marie.is_asked(S.DONE)
+    marie.does_not_hear("opening.late")
+    assert service.proxy.met == ["401"]
+    await is_done(marie, service)
 
 
 async def test_two_phones_of_one_parent_open_one_account(meet: Meet, service: Service) -> None:
@@ -411,6 +452,23 @@ async def test_a_person_who_is_erased_while_the_account_is_opened(
     delivery = marie.parent.service.delivery
     await delivery.look()
     await delivery.settle()
+    assert await service.people() == {}
+    assert await rows(marie, "SELECT count(*) FROM accounts") == [(0,)]
+
+
+async def test_a_person_who_is_erased_while_the_service_is_asked(
+    meet: Meet, service: Service
+) -> None:
+    """The service opens the account after that: nobody is told of it, and it is removed."""
+    marie = await meet()
+    service.proxy.will("slow", service.creates)
+    pressing = asyncio.ensure_future(marie.presses("activate_now"))
+    await until_met(service)
+    await erase_person(marie.parent.settings, MARIE[2], "", "letter", sure=True, lang="en")
+    await pressing
+    await marie.parent.service.delivery.look()
+    await marie.parent.service.delivery.settle()
+    assert marie.reads == ""
     assert await service.people() == {}
     assert await rows(marie, "SELECT count(*) FROM accounts") == [(0,)]
 
