@@ -33,6 +33,7 @@ class Delivery:
         self._carriers = carriers
         self._channels = channels
         self._worker = 0  # our number, once we have one
+        self._presenting = asyncio.Lock()
         self._tasks: dict[tuple[bytes, str], asyncio.Task[None]] = {}
         self._again: set[tuple[bytes, str]] = set()
         self._naps: dict[tuple[bytes, str], asyncio.Task[None]] = {}
@@ -55,9 +56,10 @@ class Delivery:
 
     async def _present(self) -> None:
         """Have a number, under which the others see that we live."""
-        while not self._database.holds(WORKER, self._worker):
-            self._worker = secrets.randbelow(2**62) + 1
-            await self._database.hold(WORKER, self._worker)
+        async with self._presenting:  # or two of our tasks would take each other's number away
+            while not self._database.holds(WORKER, self._worker):
+                self._worker = secrets.randbelow(2**62) + 1
+                await self._database.hold(WORKER, self._worker)
 
     async def _is_dead(self, worker: int | None) -> bool:
         """Whether the process lives no more; None is one of before there were several."""

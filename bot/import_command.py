@@ -49,10 +49,10 @@ async def import_from_shell(
     def say(key: str, **facts: object) -> str:
         return locales.say(key, lang, facts)
 
-    async with open_storage(settings) as (database, vault), database.apart() as own:
+    async with open_storage(settings) as (database, vault):
         return await import_files(
             files,
-            database=own,
+            database=database,
             vault=vault,
             uai=uai,
             school=school,
@@ -85,28 +85,29 @@ async def import_files(  # noqa: PLR0913 - all by name
     Progress and the one line of a refusal go to `err`: standard error.
     """
     err = err or sys.stderr
-    try:
-        with _Following(files, say, err) as following:
-            report = await load(
-                files,
-                database=database,
-                vault=vault,
-                watch=following,
-                now=now,
-                actor=operator(),
-                uai=uai.strip().upper(),
-                school=" ".join(school.split()),
-                dry_run=dry_run,
-            )
-        if not dry_run:
-            await _tell_accounts(database, vault, now)
-        if details:
-            await database.prepare(_write_details(details, vault, say))
-    except RefusedFile as refused:
-        print(f"sesame: {say(refused.key, **refused.facts)}", file=err)
-        return 1
-    finally:
-        await database.prepare(drop())
+    async with database.apart() as own:
+        try:
+            with _Following(files, say, err) as following:
+                report = await load(
+                    files,
+                    database=own,
+                    vault=vault,
+                    watch=following,
+                    now=now,
+                    actor=operator(),
+                    uai=uai.strip().upper(),
+                    school=" ".join(school.split()),
+                    dry_run=dry_run,
+                )
+            if not dry_run:
+                await _tell_accounts(database, vault, now)
+            if details:
+                await own.prepare(_write_details(details, vault, say))
+        except RefusedFile as refused:
+            print(f"sesame: {say(refused.key, **refused.facts)}", file=err)
+            return 1
+        finally:
+            await own.prepare(drop())
     if as_json:
         print(json.dumps(report.as_json()), file=out)
     else:

@@ -10,6 +10,8 @@ from datetime import datetime, timedelta
 from importlib import resources
 from pathlib import Path
 
+from pydantic import SecretStr
+
 import locales
 from bot.app import Service, open_storage, run_service
 from bot.channel import Channel
@@ -38,7 +40,8 @@ async def school_of(settings: Settings) -> AsyncIterator[tuple[Settings, bool]]:
         return
     with tempfile.TemporaryDirectory(prefix="sesame-") as folder:
         url = f"sqlite+aiosqlite:///{Path(folder) / 'demo.sqlite3'}"
-        settings = settings.model_copy(update={"database_url": url})
+        here = {"database_url": url, "accounts": SecretStr("embedded:")}
+        settings = settings.model_copy(update=here)
         file = resources.files("bot").joinpath("demo_register.csv")
         with resources.as_file(file) as path:  # read by the way of every register
             async with open_storage(settings) as (database, vault):

@@ -79,7 +79,7 @@ def hear(
     if chat.state in ENDED:
         return _begins(chat, happened)
     if chat.state in WAITING:
-        return "wait"
+        return None if _is_second_tap(chat, happened) else "wait"
     if chat.state is S.LOCKED:
         return _locked(chat, happened, now, policy)
     word = _parent(chat, happened, now, policy, heard)
@@ -100,9 +100,12 @@ def _begins(chat: Chat, happened: i.FromChat) -> str | None:
     """Any message begins; a second tap on "stop" or a change to an old message does not."""
     if isinstance(happened, i.Edited):
         return None
-    if isinstance(happened, i.Pressed) and chat.pressed == (happened.asked, happened.choice):
-        return None
-    return "begin"
+    return None if _is_second_tap(chat, happened) else "begin"
+
+
+def _is_second_tap(chat: Chat, happened: i.FromChat) -> bool:
+    """On the button that was taken last: it is answered already, or will be."""
+    return isinstance(happened, i.Pressed) and chat.pressed == (happened.asked, happened.choice)
 
 
 def _locked(chat: Chat, happened: i.FromChat, now: datetime, policy: Policy) -> str:

@@ -202,10 +202,10 @@ class CheckBirthdate:
 
 @dataclass(frozen=True, slots=True)
 class OpenAccount:
-    """Open the account. Answered by AccountOpened or AccountExists.
+    """Open the account, here or in an outside service: there the answer comes later.
 
-    Where accounts are opened elsewhere the answer comes later: AccountLate tells that it takes
-    long, PasswordGone, PasswordNotTaken and AccountNotOpened that nothing was opened.
+    Answered by AccountOpened, AccountExists, AccountElsewhere, PasswordGone, PasswordNotTaken or
+    AccountNotOpened. AccountLate tells that it takes long.
     """
 
     guardians: tuple[int, ...]

@@ -661,7 +661,8 @@ class Turn:
         self._refusal(Reason.ACCOUNT_NOT_OPENED)
         self.chat.told_opening = False
         confirmed = [child for child in self.chat.children if child.status == "confirmed"]
-        self.outputs.append(o.TellSchool("not_opened", confirmed[0].pupil, self.chat.guardians))
+        for child in confirmed[:1]:  # a note is about a child; one tells of the family
+            self.outputs.append(o.TellSchool("not_opened", child.pupil, self.chat.guardians))
         self._say_and_ask("opening.refused")
 
     def close(self) -> None:

@@ -186,7 +186,6 @@ class Openings:
     def ended(self, opening: Opening, parcel: Parcel) -> Work[bool]:
         """It has come to its end without an account; True, so that the parent is told."""
         yield from self._outbox.finish(parcel, "failed")
-        yield from self.passwords.forget(opening.chat)
         yield from run("UPDATE openings SET under_way = 0 WHERE account_key = ?", opening.key)
         return True
 

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, TypeAlias, TypeVar, cast
 
+from storage import database as port
 from storage.database import (
     Busy,
     Database,
@@ -20,7 +21,6 @@ from storage.database import (
     Sql,
     StorageError,
     Work,
-    migrations,
     statements,
 )
 from storage.dialect import VERSION, is_of_sqlite, translated
@@ -164,12 +164,24 @@ async def _begin(connection: "Connection", how: str) -> None:
 
 async def _roll_back(connection: "Connection") -> None:
     """End the transaction; where that cannot be done, the connection with it."""
+    if _is_lost(connection):
+        return
     try:
         await connection.execute("ROLLBACK")
     except BaseException as error:
-        connection.terminate()
+        if not _is_lost(connection):
+            connection.terminate()
         if not isinstance(error, Exception):
             raise
+
+
+def _is_lost(connection: "Connection") -> bool:
+    import asyncpg  # noqa: PLC0415 - as in `_pool`
+
+    try:
+        return bool(connection.is_closed())
+    except asyncpg.InterfaceError:  # the pool has taken it back already
+        return True
 
 
 async def _drive(connection: "Connection", work: Work[T]) -> T:
@@ -228,6 +240,9 @@ async def connect(url: str) -> Postgresql:
 async def visit(url: str) -> AsyncIterator[Postgresql]:
     """One more connection; see `storage.database.visit`."""
     async with _open(url, 1, command_timeout=1, lock_timeout="1s") as pool:
+        async with pool.acquire() as connection:
+            if not await _asked(connection, _version(connection)):
+                raise StorageError("There is nothing of ours in the database.")
         yield Postgresql(url, pool)
 
 
@@ -283,7 +298,7 @@ async def _migrate(connection: "Connection") -> None:
     """Apply what is missing, all or nothing, safe when several processes start."""
     if connection.get_settings().server_encoding != "UTF8":
         raise StorageError("The database is not in UTF-8: make one with ENCODING 'UTF8'.")
-    newest = migrations()[-1][0]
+    newest = port.migrations()[-1][0]
     if await _version(connection) < newest:
         async with connection.transaction():
             await connection.execute(_LOCK, _number("schema"))
@@ -307,7 +322,7 @@ async def _apply_missing(connection: "Connection", made_by: int) -> None:
     if not made_by:
         await connection.execute("CREATE TABLE schema_version (version BIGINT NOT NULL)")
         await connection.execute("INSERT INTO schema_version VALUES (0)")
-    for version, script in migrations():
+    for version, script in port.migrations():
         if version <= made_by:
             continue
         for statement in statements(script):
@@ -361,7 +376,7 @@ async def _asked(connection: "Connection | None", answer: Awaitable[T]) -> T:
     except StorageError:
         raise
     except Exception as error:
-        fault = _fault(error, connection is None or connection.is_closed())
+        fault = _fault(error, connection is None or _is_lost(connection))
         if fault is None:
             raise
         raise fault from error

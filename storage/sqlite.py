@@ -14,6 +14,7 @@ from typing import TypeVar, cast
 
 import aiosqlite
 
+from storage import database as port
 from storage.backups import copy_to, write_backup
 from storage.database import (
     SKIP_LOCKED,
@@ -22,7 +23,6 @@ from storage.database import (
     Lock,
     StorageError,
     Work,
-    migrations,
     one,
     statements,
 )
@@ -263,7 +263,7 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
 
     A database that has a schema already is copied first (storage/backups.py).
     """
-    newest = migrations()[-1][0]
+    newest = port.migrations()[-1][0]
     if _version(connection) < newest:
         connection.execute("BEGIN IMMEDIATE")
         try:
@@ -279,7 +279,7 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
 
 def _apply_missing(connection: sqlite3.Connection, path: Path) -> None:
     made_by = _version(connection)  # the other process may have been quicker
-    missing = [(version, script) for version, script in migrations() if version > made_by]
+    missing = [(version, script) for version, script in port.migrations() if version > made_by]
     if made_by and missing:
         try:
             write_backup(path, made_by)

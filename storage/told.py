@@ -10,7 +10,7 @@ from datetime import datetime
 
 from flows.questions.name import fold
 from storage.accounts import account_place
-from storage.database import Row, Work, every, one, run
+from storage.database import Row, Work, every, lock, one, run
 from storage.directories import Account, Child
 from storage.openings import Opening
 from storage.outbox import ACCOUNT, Outbox
@@ -79,6 +79,7 @@ def tell_changes(vault: Vault, after: bytes, now: datetime) -> Work[tuple[bytes 
 
     The last key, None at the end, and of how many accounts something has changed.
     """
+    yield from lock("register")  # whoever is erased meanwhile is erased before or after
     rows = yield from every(
         "SELECT account_key, told FROM accounts WHERE account_key > ? ORDER BY account_key LIMIT ?",
         after,

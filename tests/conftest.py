@@ -5,6 +5,7 @@ import os
 os.environ["PTB_TIMEDELTA"] = "true"  # python-telegram-bot gives timedeltas, and warns no more
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -27,6 +28,18 @@ def postgres() -> "Iterator[Postgres]":
 
     with started() as server:
         yield server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path | str]:
+    """Where a new database is: a file, or one on a server."""
+    if request.param == "sqlite":
+        yield tmp_path / "sesame.sqlite3"
+        return
+    server: Postgres = request.getfixturevalue("postgres")
+    url = server.fresh()
+    yield url
+    server.drop(url)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -25,7 +25,8 @@ class AppriseSms(Simple):
                 'SESAME_SMS: apprise: is not installed; add it with: pip install "sesame-activation'
                 '[apprise]".'
             ) from None
-        logging.getLogger("apprise").setLevel(logging.CRITICAL)  # it logs addresses
+        for name in ("apprise", "urllib3", "requests"):  # they log addresses
+            logging.getLogger(name).setLevel(logging.CRITICAL)
         self._apprise = apprise
         self._url = url
         if not TO.search(url):

@@ -174,7 +174,7 @@ class HttpSms(Simple):
         wanted = self._profile.report
         if wanted is None or self._hear is None:
             return
-        message, word = value_at(facts, wanted.id), value_at(facts, wanted.status)
+        message, word = _text(value_at(facts, wanted.id)), value_at(facts, wanted.status)
         statuses = {
             Status.HANDED_OVER: wanted.handed_over,
             Status.UNDELIVERED: wanted.undelivered,
@@ -182,7 +182,7 @@ class HttpSms(Simple):
         }
         for status, words in statuses.items():
             if message and str(word) in words:
-                await self._hear(Report(self.name, str(message)[:200], status))
+                await self._hear(Report(self.name, message, status))
 
     # ---- the request -------------------------------------------------------------------------
 
@@ -284,10 +284,10 @@ class HttpSms(Simple):
         if profile.id == "{reference}":
             return reference
         found = value_at(_json(answer), profile.id) if profile.id else None
-        if found in (None, ""):
-            return None
-        text = str(found)
-        return (text.rpartition(profile.id_ends_after)[2] if profile.id_ends_after else text)[:200]
+        text = _text(found)
+        return (
+            text.rpartition(profile.id_ends_after)[2] if profile.id_ends_after else text
+        ) or None
 
 
 def minutes_left(expires: datetime | None, now: datetime) -> int | None:
@@ -363,6 +363,12 @@ def _credit(found: object, path: str, where: Mapping[str, str]) -> str | None:
         found, path = (fitting[0] if fitting else None), after
     credit = value_at(found, path)
     return None if credit is None else str(credit)
+
+
+def _text(found: object) -> str:
+    """The name of an SMS as text that can be stored, whatever was sent for one."""
+    written = "" if found is None or isinstance(found, dict | list) else str(found)
+    return written[:200].encode("utf-8", "replace").decode("utf-8")
 
 
 def _json(answer: httpx2.Response) -> object:

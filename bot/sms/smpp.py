@@ -3,8 +3,10 @@
 import asyncio
 import logging
 import re
+import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from datetime import timedelta
 from secrets import token_hex
 
@@ -16,7 +18,6 @@ from aiosmpplib import (
     AbstractHook,
     DeliverSm,
     GenericNack,
-    OptionalParam,
     PduHeader,
     PhoneNumber,
     SmppCommand,
@@ -29,6 +30,7 @@ from aiosmpplib import (
 from aiosmpplib.retrytimer import SimpleExponentialBackoff
 
 from bot.clock import utc_now
+from bot.logs import Event, Log, place_of
 from bot.settings import BadSetting
 from bot.sms.port import (
     Hear,
@@ -43,10 +45,13 @@ from bot.sms.port import (
     Token,
 )
 
+log = Log("sms")
+
 LEAVES, ANSWERS = 2.5, 5.0
 """Seconds to be put on the line, and then to be answered."""
 
-HEADER = 16  # bytes before what a PDU says
+HEADER = 16  # bytes before what a PDU says: its length, what it is, its state, its number
+BIND_RESPONSE = b"\x80\x00\x00\x09"
 AGAIN_AFTER, DOUBLED = 1000, 4
 """Milliseconds after which a lost connection is tried again, and how often that is doubled."""
 
@@ -77,7 +82,7 @@ _STATES = {
     b"UNDELIV": Status.UNDELIVERED,
     b"REJECTD": Status.UNDELIVERED,
 }
-RECEIPTED_MESSAGE_ID, MESSAGE_STATE = 0x001E, 0x0427
+RECEIPTED_MESSAGE_ID, MESSAGE_STATE, MESSAGE_PAYLOAD = 0x001E, 0x0427, 0x0424
 _NUMBERED = {
     1: Status.HANDED_OVER,
     2: Status.DELIVERED,
@@ -113,24 +118,32 @@ class _Queue(AbstractBroker):  # type: ignore[misc]  # the library has no types
 class _Session(ESME):  # type: ignore[misc]
     """A connection that knows whether the centre lets us in, and reads any receipt."""
 
-    refused: SmppCommandStatus | None = None
+    _line: asyncio.StreamWriter | None = None
 
     async def connect(self) -> None:
         """Connect and bind, or remember the centre's refusal."""
+        self.hang_up()
         try:
             await super().connect()
         except SmppError as error:
-            self.refused = error.command_status
+            self.hook.refused = int(error.command_status)
             raise
-        self.refused = None
+        finally:
+            self._line = self._writer
+        self.hook.refused = None
+
+    def hang_up(self) -> None:
+        """Close the connection, which the library leaves open."""
+        if self._line is not None:
+            self._line.close()
+            self._line = None
 
     async def _handle_request(self, pdu: bytes, header: PduHeader) -> SmppMessage | None:
-        if header.smpp_command is not SmppCommand.DELIVER_SM:
-            return await super()._handle_request(pdu, header)
-        try:
-            return DeliverSm.from_pdu(pdu, header, self.default_encoding, self.custom_codecs)
-        except (ValueError, IndexError, KeyError):  # it is acknowledged: else it comes for ever
+        if header.smpp_command is SmppCommand.DELIVER_SM:
+            # Read by `_delivered`: what the library cannot read, it does not acknowledge, and it
+            # would come for ever.
             return DeliverSm(header.sequence_num, short_message="-")
+        return await super()._handle_request(pdu, header)
 
 
 class SmppSms(Simple):
@@ -181,7 +194,7 @@ class SmppSms(Simple):
         """Be connected meanwhile, and again after each loss."""
         del token
         self._hear, self._session = hear, self._new_session()
-        connected = asyncio.create_task(self._session.start())
+        connected = asyncio.create_task(_stay_connected(self._session))
         try:
             yield
         finally:
@@ -190,6 +203,7 @@ class SmppSms(Simple):
                     await self._session.stop()
             connected.cancel()
             await asyncio.gather(connected, return_exceptions=True)
+            self._session.hang_up()
             self._session = self._hear = None
 
     async def send(self, sms: Sms) -> Taken:
@@ -231,32 +245,28 @@ class SmppSms(Simple):
             async with asyncio.timeout(LEAVES):
                 await on_line.wait()
         except TimeoutError:
-            kind = "account" if session.refused in _ACCOUNT else "down"
+            kind = "account" if session.hook.refused in _ACCOUNT else "down"
             raise SmsRefused(kind, final=False) from None
 
     async def check(self) -> str | None:
         """Be let in once, on a connection of its own."""
-        if self._session is not None and self._session.refused is None:
-            return None
         session = self._new_session()
         host, port = self._where
         try:
             await session.connect()
-        except SmppError as error:
-            if error.command_status in _ACCOUNT:
+        except (OSError, TimeoutError, ValueError, asyncio.IncompleteReadError, SmppError):
+            refused = session.hook.refused
+            if refused in _ACCOUNT:
                 raise SmsFault(
                     f"SESAME_SMS: smpp at {host}:{port} does not know this system id and password.",
                     "account",
                 ) from None
-            raise SmsFault(
-                f"SESAME_SMS: smpp at {host}:{port} lets nobody in ({error.command_status.name})."
-            ) from None
-        except (OSError, TimeoutError, ValueError, asyncio.IncompleteReadError):
-            raise SmsFault(f"SESAME_SMS: smpp at {host}:{port} is not reached.") from None
+            what = "is not reached"
+            if refused is not None:
+                what = f"lets nobody in now (0x{refused:08x})"
+            raise SmsFault(f"SESAME_SMS: smpp at {host}:{port} {what}.") from None
         finally:
-            writer = session._writer
-            if writer is not None:
-                writer.close()
+            session.hang_up()
         return None
 
     # ---- what comes in -----------------------------------------------------------------------
@@ -279,9 +289,9 @@ class SmppSms(Simple):
             if answer is not None and not answer.done():
                 answer.set_exception(SmsUnclear("connection_lost"))
 
-    async def delivered(self, message: DeliverSm, pdu: bytes) -> None:
+    async def delivered(self, pdu: bytes) -> None:
         """A receipt, perhaps of a run before this one."""
-        report = _report(self.name, message, pdu)
+        report = _report(self.name, pdu)
         if report is not None and self._hear is not None:
             await self._hear(report)
 
@@ -291,6 +301,7 @@ class _Hook(AbstractHook):  # type: ignore[misc]
 
     def __init__(self, sender: SmppSms) -> None:
         self._sender = sender
+        self.refused: int | None = None  # the centre's answer to the last bind, if it was a no
 
     async def sending(self, smpp_message: SmppMessage, pdu: bytes, client_id: str) -> None:
         """Just before it is written."""
@@ -300,8 +311,10 @@ class _Hook(AbstractHook):  # type: ignore[misc]
     async def received(self, smpp_message: SmppMessage | None, pdu: bytes, client_id: str) -> None:
         """An answer, or a receipt."""
         del client_id
+        if smpp_message is None and pdu[4:8] == BIND_RESPONSE:  # without a body, as some refuse
+            self.refused = int.from_bytes(pdu[8:12], "big")
         if isinstance(smpp_message, DeliverSm):
-            await self._sender.delivered(smpp_message, pdu)
+            await self._sender.delivered(pdu)
         elif isinstance(smpp_message, SubmitSmResp | GenericNack):
             self._sender.answered(smpp_message)
 
@@ -309,6 +322,16 @@ class _Hook(AbstractHook):  # type: ignore[misc]
         """It was not written."""
         del error, client_id
         self._sender.lost(smpp_message)
+
+
+async def _stay_connected(session: _Session) -> None:
+    """The library tries again by itself; whatever it did not think of does not end it."""
+    while True:
+        try:
+            await session.start()
+        except Exception as error:
+            log(Event.TASK_FAILED, kind=type(error).__name__, place=place_of(error))
+        await asyncio.sleep(AGAIN_AFTER / 1000)
 
 
 def _source(sender: str) -> PhoneNumber:
@@ -331,27 +354,45 @@ def _taken(said: SmppMessage) -> Taken:
     raise SmsRefused(kind, final=final)
 
 
-def _is_receipt(pdu: bytes) -> bool:
-    """Whether the message type in esm_class says so (5.2.12)."""
+@dataclass(frozen=True, slots=True)
+class _Delivered:
+    """What matters of a deliver_sm (4.6.1)."""
+
+    is_receipt: bool  # else somebody wrote to our number
+    text: bytes
+    more: dict[int, bytes]  # parameters, by their tags; operators have their own
+
+
+def _delivered(pdu: bytes) -> _Delivered:
+    """Read it. Raises ValueError, IndexError or struct.error."""
+    at = pdu.index(0, HEADER) + 1  # behind the service type; then two addresses
+    for _ in range(2):
+        at = pdu.index(0, at + 2) + 1
+    is_receipt = pdu[at] & 0b00111100 == 0b00000100  # 5.2.12
+    at += 3
+    for _ in range(2):  # two times
+        at = pdu.index(0, at) + 1
+    at += 4
+    end = at + 1 + pdu[at]
+    text, at, more = pdu[at + 1 : end], end, {}
+    while at < len(pdu):
+        tag, length = struct.unpack_from("!HH", pdu, at)
+        more[tag] = pdu[at + 4 : at + 4 + length]
+        at += 4 + length
+    return _Delivered(is_receipt, text, more)
+
+
+def _report(sender: str, pdu: bytes) -> Report | None:
     try:
-        at = pdu.index(0, HEADER) + 1  # behind the service type; then two addresses
-        for _ in range(2):
-            at = pdu.index(0, at + 2) + 1
-        return pdu[at] & 0b00111100 == 0b00000100
-    except (ValueError, IndexError):
-        return False
-
-
-def _report(sender: str, message: DeliverSm, pdu: bytes) -> Report | None:
-    if not _is_receipt(pdu):  # somebody wrote to our number
+        said = _delivered(pdu)
+    except (ValueError, IndexError, struct.error):
         return None
-    found, state = RECEIPT.search(pdu, HEADER), STATE.search(pdu, HEADER)
-    if found and state:
-        status = _STATES.get(state[1])
-        name = found[1].decode("ascii")
-    else:
-        more: list[OptionalParam] = message.optional_params or []
-        by_tag = {each.tag: each.value for each in more}
-        status = _NUMBERED.get(int(by_tag.get(MESSAGE_STATE, 0)))
-        name = str(by_tag.get(RECEIPTED_MESSAGE_ID, ""))
-    return Report(sender, name, status) if status is not None and name else None
+    text = said.text or said.more.get(MESSAGE_PAYLOAD, b"")
+    found, state = RECEIPT.search(text), STATE.search(text)
+    status = _STATES.get(state[1]) if state else None
+    if status is None:
+        status = _NUMBERED.get(int.from_bytes(said.more.get(MESSAGE_STATE, b"")[:1], "big"))
+    name = found[1] if found else said.more.get(RECEIPTED_MESSAGE_ID, b"").rstrip(b"\0")
+    if not said.is_receipt or status is None or not name:
+        return None
+    return Report(sender, name.decode("ascii", "replace"), status)

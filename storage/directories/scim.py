@@ -102,15 +102,26 @@ class Scim:
     async def change(self, there: str, account: Account) -> None:
         """As the port says."""
         client = await self._known()
-        if not self._can_patch(client):
-            resource = self._resource(client, account) | {"id": there}
-            return await self._write(lambda c: c.replace("User", resource, **_at(there)))
-        await self._patch(there, list(_replacements(self._resource(client, account))))
-        return None
+        resource = self._resource(client, account)
+        if self._can_patch(client):
+            return await self._patch(there, list(_replacements(resource)))
+        return await self._replace(there, resource)
 
     async def set_password(self, there: str, secret: Secret) -> None:
         """As the port says."""
-        await self._patch(there, [{"op": "replace", "path": "password", "value": secret.reveal()}])
+        client = await self._known()
+        if self._can_patch(client):
+            change = {"op": "replace", "path": "password", "value": secret.reveal()}
+            return await self._patch(there, [change])
+        resource = await self._ask(lambda c: c.query(**_at(there)), reads=True)
+        if not isinstance(resource, dict):
+            raise DirectoryDown("The provider's answer cannot be read.")
+        known = {name: value for name, value in resource.items() if name != "meta"}
+        return await self._replace(there, known | {"password": secret.reveal()})
+
+    async def _replace(self, there: str, resource: Json) -> None:
+        """For providers that do not patch: the whole account anew."""
+        await self._write(lambda c: c.replace("User", resource | {"id": there}, **_at(there)))
 
     async def remove(self, there: str | None, account_key: str) -> None:
         """As the port says."""
@@ -316,6 +327,8 @@ class Scim:
             await self._authorise()
             status, answer = await _attempt(client, work, reads)
         if status >= 400:
+            if status in (400, 404, 501):  # has it learnt something since, or forgotten?
+                self._client = None
             raise _fault(status, answer, reads)
         return answer
 
@@ -417,7 +430,7 @@ def _fault(status: int, answer: Any, reads: bool) -> DirectoryFault:
         return DirectoryRefused("taken", "The provider has this identifier already.")
     if status in (408, 429) or (status >= 500 and reads):
         return DirectoryDown(f"The provider cannot answer now (HTTP {status}).")
-    if status >= 500:
+    if status >= 500 and status != 501:
         return DirectoryUnclear(f"The provider failed (HTTP {status}).")
     if "password" in detail:
         return DirectoryRefused("password", "The provider does not take this password.")

@@ -67,7 +67,7 @@ _FIND_SHARED_INES = (
     "CREATE INDEX pupils_by_source ON staged_pupils (uai, source_key, n)",
     "CREATE TEMP TABLE shared_ines AS SELECT n FROM staged_pupils JOIN ("
     "SELECT uai, source_key FROM staged_pupils GROUP BY uai, source_key"
-    " HAVING min(name_key) <> max(name_key)) AS shared USING (uai, source_key)",
+    " HAVING count(DISTINCT name_key) > 1) AS shared USING (uai, source_key)",
     "CREATE UNIQUE INDEX shared_ines_by_n ON shared_ines (n)",
 )
 

@@ -219,6 +219,13 @@ def test_status_as_json(run: Run) -> None:
 
 
 @pytest.mark.usefixtures("filled")
+def test_status_says_what_the_sms_cost(run: Run) -> None:
+    """The code and the identifier, at what the school pays for one."""
+    counts = json.loads(run("status", "--json", SESAME_SMS_PRICE="0.045").stdout)
+    assert counts["sms"] == {"sent": 2, "segments": 2, "cost": 0.09}
+
+
+@pytest.mark.usefixtures("filled")
 @pytest.mark.parametrize("lang", locales.LANGUAGES)
 def test_status_for_people(run: Run, lang: str) -> None:
     result = run("status", LC_ALL=lang)
@@ -359,7 +366,7 @@ def test_our_own_mistake(run: Run, database: Path) -> None:
         connection.execute("ALTER TABLE guardians RENAME TO zebra")
     connection.close()
     line = failed(run("status"))
-    assert line.startswith("our mistake (OperationalError at database.py:")
+    assert line.startswith("our mistake (OperationalError at sqlite.py:")
     assert line.endswith("please report it.")
     assert "guardians" not in line
 

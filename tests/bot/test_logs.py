@@ -223,7 +223,7 @@ async def test_a_turn_that_cannot_be_stored_says_so(
         raise Busy("in use")
 
     with monkeypatch.context() as patch:
-        patch.setattr("storage.database.Database.run", busy)
+        patch.setattr("storage.sqlite.Sqlite.run", busy)
         with pytest.raises(Busy):
             await marie.service.engine.take(Update(marie.address, i.SentOther()))
     [turn] = lines(capsys.readouterr().err)

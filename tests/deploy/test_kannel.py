@@ -27,7 +27,7 @@ async def test_kannel_takes_the_file(tmp_path: Path) -> None:
     text = re.sub(rf"\b({'|'.join(PORTS)})\b", lambda found: ports[found[1]], text)
     text = text.replace("smpp.operator.example", "127.0.0.1").replace("CHANGE-THIS", "changed")
     (tmp_path / "kannel.conf").write_text(text, encoding="utf-8")
-    (tmp_path / "store").touch()
+    (tmp_path / "store").mkdir(mode=0o700)
     [line] = re.findall(r"'(CREATE TABLE dlr .+?)'", text.replace("\n#", ""), re.DOTALL)
     with sqlite3.connect(tmp_path / "dlr.sqlite3") as database:
         database.execute(line)
@@ -55,4 +55,6 @@ async def test_kannel_takes_the_file(tmp_path: Path) -> None:
             box.kill()
     for log in (output, *tmp_path.glob("*.log")):
         assert "271828" not in log.read_text("utf-8", "replace"), log
-    assert b"271828" in b"".join(part.read_bytes() for part in tmp_path.glob("store*"))  # it waits
+    assert b"271828" in b"".join(
+        part.read_bytes() for part in tmp_path.glob("store/**/*") if part.is_file()
+    )  # it waits

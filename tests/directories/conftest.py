@@ -1,7 +1,6 @@
 """The account services of the tests: real ones, each behind a proxy with accidents."""
 
 import asyncio
-import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -70,11 +69,10 @@ class CanailleService:
 
     async def people(self) -> dict[str, Person]:
         """As the protocol says."""
-        with sqlite3.connect(self.running.folder / "canaille.sqlite") as database:
-            rows = database.execute(
-                "SELECT user_name, employee_number, phone_numbers, department, organization,"
-                " lock_date FROM user"
-            ).fetchall()
+        rows = self.running.query(
+            "SELECT user_name, employee_number, phone_numbers, department, organization,"
+            " lock_date FROM user"
+        )
         return {
             row[0]: Person(row[0], row[1] or "", row[2], row[3] or "", row[4] or "", row[5] is None)
             for row in rows
@@ -114,6 +112,15 @@ class SlapdService:
     async def signs_in(self, identifier: str, password: str) -> bool:
         """A bind, as every service behind a directory does it."""
         return await slapd_server.binds(self.running, identifier, password)
+
+
+async def until_met(service: Service) -> None:
+    """The accident has happened."""
+    for _ in range(500):
+        if service.proxy.met:
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError("no accident")
 
 
 SERVICES = ("canaille", "slapd")

@@ -15,7 +15,9 @@ from pathlib import Path
 import pytest
 
 from bot.carriers import accounts as carrier
+from bot.engine import Update
 from bot.operators import erase_person
+from flows.inputs import Pressed
 from flows.secret import Secret
 from flows.table import S
 from storage.accounts import hash_password
@@ -24,7 +26,7 @@ from storage.directories import Account, Directory
 from storage.openings import abandon
 from storage.told import tell_changes
 from tests.conversations.roads import MARIE, ROADS, everybody
-from tests.directories.conftest import SERVICES, Service
+from tests.directories.conftest import SERVICES, Service, until_met
 from tests.helpers import invariants
 from tests.helpers.dialogue import PASSWORD, Dialogue, pattern
 from tests.helpers.parent import CoreParent, core_parent
@@ -43,14 +45,13 @@ def lang(request: pytest.FixtureRequest) -> str:
 def meet(service: Service, tmp_path: Path, stack: AsyncExitStack) -> Meet:
     """Meet Marie where she may open her account at this service."""
 
-    async def met(lang: str = "fr", **own: object) -> Dialogue[CoreParent]:
+    async def met(lang: str = "fr", at: S = S.RECAP, **own: object) -> Dialogue[CoreParent]:
         settings = {"accounts": service.url, **own}
         parent = await stack.enter_async_context(
             core_parent(tmp_path / "sesame.sqlite3", everybody(), lang=lang, **settings)  # type: ignore[arg-type]
         )
         marie = Dialogue(parent, lang)
-        await marie.follows(*ROADS[S.RECAP])
-        marie.is_asked(S.RECAP)
+        await marie.follows(*ROADS[at])
         return marie
 
     return met
@@ -63,15 +64,6 @@ async def reads_soon(parent: Dialogue[CoreParent], key: str, **facts: object) ->
             return
         await asyncio.sleep(0.05)
     raise AssertionError(f"{key} was not written:\n{parent.reads}")
-
-
-async def until_met(service: Service) -> None:
-    """The accident has happened."""
-    for _ in range(500):
-        if service.proxy.met:
-            return
-        await asyncio.sleep(0.02)
-    raise AssertionError("no accident")
 
 
 async def rows(parent: Dialogue[CoreParent], query: str) -> list[tuple[object, ...]]:
@@ -155,6 +147,23 @@ async def test_an_answer_that_is_lost_again_and_again(meet: Meet, service: Servi
     await reads_soon(marie, "done.ask", identifier="m.dupont")
     await is_done(marie, service)
     assert set(await service.people()) == {"m.dupont"}
+
+
+async def test_a_second_tap_while_the_account_is_opened_says_nothing(
+    meet: Meet, service: Service
+) -> None:
+    marie = await meet()
+    service.proxy.will("slow", service.creates)
+    tapping = asyncio.ensure_future(marie.presses("activate_now"))
+    await until_met(service)
+    button = marie.parent.last
+    await marie.parent.service.engine.take(
+        Update(marie.parent.address, Pressed("activate_now", button.asked))
+    )
+    await tapping
+    marie.is_asked(S.DONE)
+    marie.does_not_hear("wait")
+    await is_done(marie, service)
 
 
 async def test_a_slow_service_is_said_and_waited_for(
@@ -301,11 +310,66 @@ async def test_a_service_that_refuses_for_good(service: Service, meet: Meet, lan
     marie.is_asked(S.RECAP)
     assert await rows(marie, "SELECT about FROM school_notes") == [("not_opened",)]
     await marie.presses("activate_now")
-    assert marie.reads, "the password was erased with the refusal: it is asked for again"
-    marie.hears("opening.password_gone")
+    marie.is_asked(S.DONE)
+    await is_done(marie, service)
+
+
+@only(argvalues=["canaille"])
+async def test_a_password_that_the_service_does_not_take(
+    service: Service, meet: Meet, lang: str
+) -> None:
+    marie = await meet(lang)
+    service.proxy.will("password", service.creates)
+    await marie.presses("activate_now")
+    marie.hears("opening.password_not_taken")
+    marie.is_asked(S.PASSWORD)
+    assert await rows(marie, "SELECT count(*) FROM passwords") == [(0,)]
     await marie.follows(PASSWORD, PASSWORD, "[activate_now]")
     marie.is_asked(S.DONE)
     await is_done(marie, service)
+
+
+@only(argvalues=["canaille"])
+async def test_a_password_of_the_page_is_kept_as_well(service: Service, meet: Meet) -> None:
+    marie = await meet(at=S.PASSWORD, public_url="https://sesame.ecole.fr", listen="127.0.0.1:1")
+    await marie.parent.opens_page()
+    await marie.parent.fills_page("Terre&Verte28")
+    await marie.follows("[yes]", "14/03/2014", "[activate_now]")
+    marie.is_asked(S.DONE)
+    assert await service.signs_in("m.dupont", "Terre&Verte28")
+
+
+@only(argvalues=["canaille"])
+async def test_a_password_is_kept_once_it_was_typed_twice(service: Service, meet: Meet) -> None:
+    marie = await meet(at=S.PASSWORD_AGAIN)
+    assert await rows(marie, "SELECT count(*) FROM passwords") == [(0,)]
+    await marie.says("Soleil&Vert28")
+    marie.hears("password.different")
+    assert await rows(marie, "SELECT count(*) FROM passwords") == [(0,)]
+    await marie.follows(PASSWORD, PASSWORD)
+    assert await rows(marie, "SELECT count(*) FROM passwords") == [(1,)]
+
+
+@only(argvalues=["canaille"])
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ("/annuler", "[stop]"),
+        ("/effacer", "[erase_all]"),
+        ("/start", "[restart]"),
+        ("(wait 8d)",),
+        ("(wait 31m)",),
+    ],
+    ids=" ".join,
+)
+async def test_a_password_goes_with_what_it_was_for(
+    service: Service, meet: Meet, lines: tuple[str, ...]
+) -> None:
+    marie = await meet()
+    assert await rows(marie, "SELECT count(*) FROM passwords") == [(1,)]
+    await marie.follows(*lines)
+    await marie.parent.service.forget_passwords()
+    assert await rows(marie, "SELECT count(*) FROM passwords") == [(0,)]
 
 
 async def test_our_own_name_and_password_are_refused(service: Service, meet: Meet) -> None:
@@ -315,6 +379,17 @@ async def test_our_own_name_and_password_are_refused(service: Service, meet: Mee
     await marie.presses("activate_now")
     marie.hears("opening.late")
     assert await rows(marie, "SELECT count(*) FROM accounts") == [(0,)]
+
+
+@only(argvalues=["canaille"])
+async def test_a_token_that_has_ended_is_renewed(service: Service, meet: Meet) -> None:
+    marie = await meet()
+    service.proxy.will("401", service.creates)
+    await marie.presses("activate_now")
+    marie.is_asked(S.DONE)
+    marie.does_not_hear("opening.late")
+    assert service.proxy.met == ["401"]
+    await is_done(marie, service)
 
 
 async def test_two_phones_of_one_parent_open_one_account(meet: Meet, service: Service) -> None:
@@ -377,6 +452,23 @@ async def test_a_person_who_is_erased_while_the_account_is_opened(
     delivery = marie.parent.service.delivery
     await delivery.look()
     await delivery.settle()
+    assert await service.people() == {}
+    assert await rows(marie, "SELECT count(*) FROM accounts") == [(0,)]
+
+
+async def test_a_person_who_is_erased_while_the_service_is_asked(
+    meet: Meet, service: Service
+) -> None:
+    """The service opens the account after that: nobody is told of it, and it is removed."""
+    marie = await meet()
+    service.proxy.will("slow", service.creates)
+    pressing = asyncio.ensure_future(marie.presses("activate_now"))
+    await until_met(service)
+    await erase_person(marie.parent.settings, MARIE[2], "", "letter", sure=True, lang="en")
+    await pressing
+    await marie.parent.service.delivery.look()
+    await marie.parent.service.delivery.settle()
+    assert marie.reads == ""
     assert await service.people() == {}
     assert await rows(marie, "SELECT count(*) FROM accounts") == [(0,)]
 

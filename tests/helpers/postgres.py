@@ -29,6 +29,9 @@ with warnings.catch_warnings():
 
 MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 
+PLAIN, PASSWORD = "plain", "zebra"
+"""Somebody who needs a password, and owns nothing."""
+
 # A test's server loses all at its end, so it waits for no disk.
 _CONFIGURATION = """
 fsync = off
@@ -48,16 +51,19 @@ class Postgres:
         self._server.ensure_pgdata_inited()
         with (self._server.pgdata / "postgresql.conf").open("a") as file:
             file.write(_CONFIGURATION)
+        rules = self._server.pgdata / "pg_hba.conf"
+        rules.write_text(f"local all {PLAIN} scram-sha-256\n{rules.read_text()}")
         self._numbers = count(1)
         self._templates: dict[object, str] = {}
         self._server.ensure_postgres_running()
+        self.says(f"CREATE ROLE {PLAIN} LOGIN PASSWORD '{PASSWORD}'")
 
     # ---- databases ----------------------------------------------------------------------------
 
-    def url(self, name: str, **options: str) -> str:
+    def url(self, name: str, user: str = "postgres", **options: str) -> str:
         """The address of a database."""
         query = urlencode({"host": self.socket, **options}, safe="/")
-        return f"postgresql://postgres@/{name}?{query}"
+        return f"postgresql://{user}@/{name}?{query}"
 
     @property
     def socket(self) -> str:

@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from multiprocessing.synchronize import Barrier
-from pathlib import Path
 from queue import Queue
 
 from bot.app import Service, open_storage, run_service
@@ -16,7 +15,7 @@ from flows.inputs import CodeOnItsWay, Pressed
 from flows.secret import Secret
 from flows.table import S
 from storage.conversations import Address
-from storage.database import Work, every, run
+from storage.database import Place, Work, every, run
 from tests.helpers.parent import Phone, test_settings
 
 NOW = datetime(2026, 3, 10, 9, 0, tzinfo=UTC)
@@ -138,10 +137,10 @@ Race = Callable[[Service, int], Awaitable[list[str]]]
 
 
 async def runs(
-    race: Race, path: Path, side: int, rounds: int, barrier: Barrier, heard: "Queue[Counter[str]]"
+    race: Race, place: Place, side: int, rounds: int, barrier: Barrier, heard: "Queue[Counter[str]]"
 ) -> None:
     """Run every round, and report what was heard in each."""
-    settings = test_settings(path)
+    settings = test_settings(place)
     async with (
         open_storage(settings) as (database, vault),
         run_service(
@@ -156,11 +155,11 @@ async def runs(
 
 
 def in_process(
-    race: Race, path: Path, side: int, rounds: int, barrier: Barrier, heard: "Queue[Counter[str]]"
+    race: Race, place: Place, side: int, rounds: int, barrier: Barrier, heard: "Queue[Counter[str]]"
 ) -> None:
     """What a process does."""
     try:
-        asyncio.run(runs(race, path, side, rounds, barrier, heard))
+        asyncio.run(runs(race, place, side, rounds, barrier, heard))
     except BaseException:
         barrier.abort()
         raise

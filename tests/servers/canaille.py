@@ -19,20 +19,6 @@ PROGRAM = HOME / "bin" / "canaille"
 MISSING = None if PROGRAM.exists() else "Canaille is not installed: make test-servers"
 
 CLIENT, SECRET = "sesame", "the-client-secret-of-the-tests"
-REDIRECT = "http://127.0.0.1:9/signed-in"
-"""Where a parent who has signed in is sent: nothing listens there."""
-
-
-ASKED = urlencode(
-    {
-        "response_type": "code",
-        "client_id": CLIENT,
-        "scope": "openid profile",
-        "redirect_uri": REDIRECT,
-        "nonce": "of-the-tests",
-        "state": "of-the-tests",
-    }
-)
 
 
 @dataclass(slots=True)
@@ -43,11 +29,30 @@ class Canaille:
     folder: Path
     environment: dict[str, str]
     door: int  # the port by which it is called: its own, or a proxy's in front of it
+    back: int  # the port of the service to which parents come back once they have signed in
 
     @property
     def root(self) -> str:
         """Where its pages begin."""
         return f"http://localhost:{self.door}"
+
+    @property
+    def redirect(self) -> str:
+        """Where a parent who has signed in is sent: nothing listens there by itself."""
+        return f"http://127.0.0.1:{self.back}/signed-in"
+
+    @property
+    def sign_in(self) -> str:
+        """The page on which a parent begins to sign in to that service."""
+        asked = {
+            "response_type": "code",
+            "client_id": CLIENT,
+            "scope": "openid profile",
+            "redirect_uri": self.redirect,
+            "nonce": "of-the-tests",
+            "state": "of-the-tests",
+        }
+        return f"{self.root}/oauth/authorize?{urlencode(asked)}"
 
     @property
     def url(self) -> str:
@@ -69,6 +74,11 @@ class Canaille:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
+    def query(self, text: str) -> list[tuple[str, ...]]:
+        """What its own database says."""
+        with sqlite3.connect(self.folder / "canaille.sqlite", timeout=30) as database:
+            return database.execute(text).fetchall()
+
     def empties(self) -> None:
         """Forget all accounts."""
         with sqlite3.connect(self.folder / "canaille.sqlite", timeout=30) as database:
@@ -78,14 +88,14 @@ class Canaille:
 def signs_in(canaille: Canaille, identifier: str, password: str) -> bool:
     """Sign in by OpenID Connect, as a browser without JavaScript does; True with a token."""
     own, port = f"http://localhost:{canaille.door}", canaille.server.port
-    url, form = f"{own}/oauth/authorize?{ASKED}", dict[str, str]()
+    url, form = canaille.sign_in, dict[str, str]()
     with httpx2.Client(headers={"Host": f"localhost:{canaille.door}"}) as web:
         for _ in range(10):
             there = url.replace(own, f"http://localhost:{port}")
             answer = web.post(there, data=form) if form else web.get(there)
             if answer.is_redirect:
                 url, form = urljoin(own, answer.headers["location"]), {}
-                if url.startswith(REDIRECT):
+                if url.startswith(canaille.redirect):
                     return "code=" in url
                 continue
             if "password" in form:  # the same page once more
@@ -102,9 +112,13 @@ def signs_in(canaille: Canaille, identifier: str, password: str) -> bool:
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[Canaille]:
-    """Start one with an empty database, and a client that may write with SCIM."""
-    port, door, config = free_port(), free_port(), folder / "canaille.toml"
+def running(folder: Path, *, proxied: bool = True) -> Iterator[Canaille]:
+    """Start one with an empty database, and a client that may write with SCIM.
+
+    `proxied`: it is called by another port, at which a proxy will be.
+    """
+    port, config = free_port(), folder / "canaille.toml"
+    door = free_port() if proxied else port
     environment = {"CANAILLE_CONFIG": str(config)}
     server = Server(
         [str(PROGRAM), "run", "--bind", f"127.0.0.1:{port}"],
@@ -112,7 +126,7 @@ def running(folder: Path) -> Iterator[Canaille]:
         folder / "canaille.log",
         environment,
     )
-    canaille = Canaille(server, folder, environment, door)
+    canaille = Canaille(server, folder, environment, door, free_port())
     config.write_text("")
     dump = canaille.run("config", "dump")
     head = (
@@ -129,7 +143,14 @@ def running(folder: Path) -> Iterator[Canaille]:
     scopes = [part for one in ("openid", "profile", "email") for part in ("--scope", one)]
     canaille.run(
         *("create", "client", "--client-id", CLIENT, "--client-secret", SECRET),
-        *("--client-name", "Sésame", "--redirect-uris", REDIRECT, "--response-types", "code"),
+        *(
+            "--client-name",
+            "Sésame",
+            "--redirect-uris",
+            canaille.redirect,
+            "--response-types",
+            "code",
+        ),
         *("--token-endpoint-auth-method", "client_secret_basic"),
         *grants,
         *scopes,

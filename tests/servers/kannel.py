@@ -26,12 +26,12 @@ smsbox-port = {boxes}
 smsbox-interface = 127.0.0.1
 box-allow-ip = "127.0.0.1"
 box-deny-ip = "*.*.*.*"
-store-type = file
+store-type = spool
 store-location = "{folder}/store"
 dlr-storage = sqlite3
 sms-resend-freq = 1
 log-file = "{folder}/bearerbox.log"
-log-level = 0
+log-level = 2
 
 group = sqlite3-connection
 id = dlr
@@ -59,7 +59,7 @@ bearerbox-port = {boxes}
 sendsms-port = {sendsms}
 sendsms-interface = 127.0.0.1
 log-file = "{folder}/smsbox.log"
-log-level = 0
+log-level = 2
 
 group = sendsms-user
 username = {user}
@@ -92,10 +92,9 @@ port = {centre}
 transceiver-mode = true
 smsc-username = kannel
 smsc-password = centre
-system-type = ""
+system-type = "VMA"
 allowed-smsc-id = CENTRE
 reconnect-delay = 1
-throttling-sleep-time = 1
 """
 
 _TABLE = (
@@ -117,7 +116,7 @@ class Kannel:
 
     def __post_init__(self) -> None:
 
-        (self.folder / "store").touch()
+        (self.folder / "store").mkdir(mode=0o700)
         with sqlite3.connect(self.folder / "dlr.sqlite3") as database:
             database.execute(_TABLE)
         config = self.folder / "kannel.conf"
@@ -134,8 +133,10 @@ class Kannel:
             )
         )
         log = self.folder / "output"
-        self.bearerbox = Server([str(_PROGRAMS["bearerbox"]), str(config)], self.boxes, log)
-        self.smsbox = Server([str(_PROGRAMS["smsbox"]), str(config)], self.sendsms, log)
+        self.bearerbox = Server(
+            [str(_PROGRAMS["bearerbox"]), "-v", "2", str(config)], self.boxes, log
+        )
+        self.smsbox = Server([str(_PROGRAMS["smsbox"]), "-v", "2", str(config)], self.sendsms, log)
 
     @property
     def url(self) -> str:

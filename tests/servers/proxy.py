@@ -12,6 +12,12 @@ from dataclasses import dataclass, field
 SLOW = 1.5  # seconds
 QUIET = 1  # seconds after which an answer is taken to be whole
 
+REFUSAL = (
+    b'{"schemas": ["urn:ietf:params:scim:api:messages:2.0:Error"], "status": "400",'
+    b' "scimType": "invalidValue", "detail": "The password is too weak."}'
+)
+"""What a SCIM service says to a password that it does not take (RFC 7644, 3.12)."""
+
 LDAP_ADD = b"ldap add"
 """For `when`: the request to add an entry."""
 
@@ -83,6 +89,8 @@ class Proxy:
                         await _asks(onward, request)  # it takes effect
                     if accident == "garbage":
                         writer.write(_answer(b"200 OK", b"<html>It works!</html>"))
+                    elif accident == "password":  # the service's own rules
+                        writer.write(_answer(b"400 No", REFUSAL))
                     elif accident.isdecimal():  # a status, in the server's place
                         writer.write(_answer(accident.encode() + b" No", b""))
                     await writer.drain()
@@ -149,7 +157,11 @@ def _is_ldap_add(request: bytes) -> bool:
 
 
 def _answer(status: bytes, body: bytes) -> bytes:
-    head = b"HTTP/1.1 %b\r\nContent-Type: text/html\r\nContent-Length: %d\r\n" % (status, len(body))
+    head = b"HTTP/1.1 %b\r\nContent-Type: %b\r\nContent-Length: %d\r\n" % (
+        status,
+        b"application/scim+json" if body == REFUSAL else b"text/html",
+        len(body),
+    )
     return head + b"Connection: close\r\n\r\n" + body
 
 

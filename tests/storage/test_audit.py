@@ -2,13 +2,12 @@
 
 from collections.abc import AsyncIterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
 from flows.secret import Secret
 from storage.audit import SESAME, Action, check, note
-from storage.database import Database, every, open_database, run
+from storage.database import Database, Place, every, open_database, run
 from storage.retention import Retention, purge
 from storage.vault import Vault, check_secret
 from tests.helpers.clock import Clock
@@ -18,8 +17,8 @@ VAULT, NOW = Vault(Secret(SECRET)), Clock().now
 
 
 @pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    async with open_database(tmp_path / "audit.sqlite3") as opened:
+async def database(place: Place) -> AsyncIterator[Database]:
+    async with open_database(place) as opened:
         await opened.run(check_secret(VAULT))
         for day in range(10):
             subject = VAULT.key("person", day) if day % 2 else None
@@ -32,8 +31,8 @@ async def test_an_honest_record(database: Database) -> None:
     assert await database.run(check(VAULT)) is None
 
 
-async def test_an_empty_record(tmp_path: Path) -> None:
-    async with open_database(tmp_path / "empty.sqlite3") as opened:
+async def test_an_empty_record(place: Place) -> None:
+    async with open_database(place) as opened:
         assert await opened.run(check(VAULT)) is None
 
 
@@ -73,7 +72,7 @@ async def test_a_row_that_was_put_in(database: Database) -> None:
     """Even a copy of an honest one."""
     columns = "at, actor, action, subject, facts, before, link"
     await database.run(
-        run(f"INSERT INTO audit ({columns}) SELECT {columns} FROM audit WHERE id = 3")
+        run(f"INSERT INTO audit (id, {columns}) SELECT 11, {columns} FROM audit WHERE id = 3")
     )
     assert await database.run(check(VAULT)) == 11
 

@@ -199,7 +199,7 @@ async def test_a_migration_that_fails_leaves_nothing(
 ) -> None:
     bad = [*migrations(), (99, "CREATE TABLE half (a);\nINSERT INTO nowhere VALUES (1);\n")]
     with monkeypatch.context() as patch:
-        patch.setattr("storage.sqlite.migrations", lambda: bad)
+        patch.setattr("storage.database.migrations", lambda: bad)
         with pytest.raises(sqlite3.OperationalError, match="nowhere"):
             await connect(path)
     async with open_database(path) as database:

@@ -12,7 +12,7 @@ import pytest
 from bot.import_command import import_files
 from bot.spreadsheet import harmless
 from flows.secret import Secret
-from storage.database import open_database
+from storage.database import Place, open_database
 from storage.importing.report import REASONS, WARNINGS
 from storage.vault import Vault
 from tests.storage.exports import UAI, adult, child, link, siecle
@@ -33,10 +33,10 @@ def say(key: str, **facts: object) -> str:
     return " ".join([key, *(f"{name}={fact}" for name, fact in facts.items())])
 
 
-async def _run(files: list[Path], database_path: Path, **options: Any) -> Run:
+async def _run(files: list[Path], place: Place, **options: Any) -> Run:
     out, err = io.StringIO(), io.StringIO()
     choices: dict[str, Any] = {"uai": "", "dry_run": False, "as_json": False, "details": None}
-    async with open_database(database_path) as database:
+    async with open_database(place) as database:
         status = await import_files(
             files,
             database=database,
@@ -56,8 +56,8 @@ def files(tmp_path: Path) -> list[Path]:
     return siecle(tmp_path, [child("DUPONT", "Léa")], people, [link("7"), link("8", legal=True)])
 
 
-async def test_the_report_for_people(files: list[Path], tmp_path: Path) -> None:
-    run = await _run(files, tmp_path / "a.sqlite3")
+async def test_the_report_for_people(files: list[Path], place: Place) -> None:
+    run = await _run(files, place)
     assert run.status == 0
     assert run.out.splitlines() == [
         f"report.school uai={UAI} format=SIECLE pupils=1 guardians=2",
@@ -70,8 +70,8 @@ async def test_the_report_for_people(files: list[Path], tmp_path: Path) -> None:
     assert run.err.startswith("import.progress n=5 rate=")
 
 
-async def test_the_public_json(files: list[Path], tmp_path: Path) -> None:
-    run = await _run(files, tmp_path / "a.sqlite3", as_json=True)
+async def test_the_public_json(files: list[Path], place: Place) -> None:
+    run = await _run(files, place, as_json=True)
     found = json.loads(run.out)
     refused = dict.fromkeys(REASONS, 0) | {"not_a_number": 1}
     sums = {
@@ -90,18 +90,18 @@ async def test_the_public_json(files: list[Path], tmp_path: Path) -> None:
     }
 
 
-async def test_a_dry_run_says_so_and_keeps_nothing(files: list[Path], tmp_path: Path) -> None:
+async def test_a_dry_run_says_so_and_keeps_nothing(files: list[Path], place: Place) -> None:
     for _ in range(2):
-        run = await _run(files, tmp_path / "a.sqlite3", dry_run=True)
+        run = await _run(files, place, dry_run=True)
         assert run.out.splitlines()[-1] == "import.dry_run"
         assert "report.changes.guardians added=2" in run.out
 
 
 async def test_the_details_name_everybody_and_are_no_formulas(
-    files: list[Path], tmp_path: Path
+    files: list[Path], place: Place, tmp_path: Path
 ) -> None:
     details = tmp_path / "details.csv"
-    run = await _run(files, tmp_path / "a.sqlite3", details=details)
+    run = await _run(files, place, details=details)
     assert run.out.splitlines()[-1] == f"import.details file={details}"
     rows = list(csv.reader(io.StringIO(details.read_text("utf-8-sig")), delimiter=";"))
     assert rows[1:] == [
@@ -118,14 +118,16 @@ async def test_the_details_name_everybody_and_are_no_formulas(
     assert details.stat().st_mode & 0o077 == 0
 
 
-async def test_details_that_cannot_be_written(files: list[Path], tmp_path: Path) -> None:
-    run = await _run(files, tmp_path / "a.sqlite3", details=tmp_path / "no" / "details.csv")
+async def test_details_that_cannot_be_written(
+    files: list[Path], place: Place, tmp_path: Path
+) -> None:
+    run = await _run(files, place, details=tmp_path / "no" / "details.csv")
     assert run.status == 1
     assert "import.details_failed" in run.err
 
 
-async def test_a_refusal_is_one_line_on_standard_error(files: list[Path], tmp_path: Path) -> None:
-    run = await _run(files[:1], tmp_path / "a.sqlite3")
+async def test_a_refusal_is_one_line_on_standard_error(files: list[Path], place: Place) -> None:
+    run = await _run(files[:1], place)
     assert (run.status, run.out) == (1, "")
     assert run.err == f"sesame: import.refused.missing_siecle_guardians file=a.xml uai={UAI}\n"
 

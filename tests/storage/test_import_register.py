@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from flows.secret import Secret
-from storage.database import Database, every, one, open_database, run
+from storage.database import Database, Place, every, one, open_database, run
 from storage.importing.load import load
 from storage.importing.records import Guardian, Link, Pupil, RefusedFile
 from storage.importing.report import Report
@@ -96,8 +96,8 @@ class Registry:
 
 
 @pytest.fixture
-async def registry(tmp_path: Path) -> AsyncIterator[Registry]:
-    async with open_database(tmp_path / "register.sqlite3") as database:
+async def registry(place: Place, tmp_path: Path) -> AsyncIterator[Registry]:
+    async with open_database(place) as database:
         yield Registry(database, tmp_path)
 
 
@@ -235,7 +235,8 @@ async def test_who_has_an_account_keeps_it_through_any_import(registry: Registry
     await registry.database.run(
         run(
             "INSERT INTO accounts (id, identifier_key, password_hash, sealed, chat, opened_at)"
-            " VALUES (1, x'01', '', x'', x'', 0)"
+            " VALUES (1, ?, '', ?, ?, 0)",
+            *(b"\1", b"", b""),
         )
     )
     await registry.database.run(run("INSERT INTO account_guardians VALUES (?, 1)", marie))

@@ -5,13 +5,14 @@ from itertools import combinations
 from pathlib import Path
 
 import pytest
+from cryptography.exceptions import InvalidTag
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from bot.app import open_storage
 from flows.secret import Secret
-from storage.database import every, open_database
-from storage.vault import Vault, VaultError, check_secret
+from storage.database import Place, every, open_database
+from storage.vault import Vault, VaultError, _Ciphers, check_secret
 from tests.helpers.parent import SECRET, test_settings
 from tests.helpers.school import a_school
 
@@ -131,14 +132,14 @@ def test_keys_by_hand() -> None:
 # ---- the canary ------------------------------------------------------------------------------
 
 
-async def test_a_database_opens_with_its_own_secret_only(tmp_path: Path) -> None:
-    settings = test_settings(tmp_path / "sesame.sqlite3")
-    await a_school().fills_file(settings.database_path, settings)
+async def test_a_database_opens_with_its_own_secret_only(place: Place) -> None:
+    settings = test_settings(place)
+    await a_school().fills_place(place, settings)
     for _ in range(2):
         async with open_storage(settings):
             pass
     with pytest.raises(VaultError) as said:
-        async with open_storage(test_settings(settings.database_path, secret="z" * 40)):
+        async with open_storage(test_settings(place, secret="z" * 40)):
             raise AssertionError("it opened")
     assert str(said.value) == (
         "The stored data does not open: SESAME_SECRET is not the one that sealed it."
@@ -147,8 +148,8 @@ async def test_a_database_opens_with_its_own_secret_only(tmp_path: Path) -> None
         pass
 
 
-async def test_the_canary_is_set_once(tmp_path: Path) -> None:
-    async with open_database(tmp_path / "x") as database:
+async def test_the_canary_is_set_once(place: Place) -> None:
+    async with open_database(place) as database:
         await database.run(check_secret(VAULT))
         first = await database.run(every("SELECT * FROM canary"))
         await database.run(check_secret(VAULT))
@@ -171,3 +172,14 @@ async def test_the_file_alone_shows_nobody(tmp_path: Path) -> None:
                 assert len(form) < 4 or form.encode() not in content
         digits = row["mobile"].replace(" ", "")[-8:]
         assert digits.encode() not in content
+
+
+def test_passwords_have_a_key_of_their_own() -> None:
+    """Who has the key of all else, and the same place, cannot open one."""
+    secret = Secret("a secret of the tests, long enough")
+    own, place = Vault(secret), "passwords:00"
+    sealed = own.seal("Soleil&Vert27", place)
+    assert own.open(sealed, place) == "Soleil&Vert27"
+    ciphers = _Ciphers(secret)
+    with pytest.raises(InvalidTag):
+        ciphers.of("accounts:00").decrypt(sealed[:12], sealed[12:], place.encode())

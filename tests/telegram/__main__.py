@@ -10,6 +10,7 @@ the Start button, `:contact` shares the own number, `:wait 3` waits so many seco
 import argparse
 import asyncio
 import sys
+import time
 from contextlib import AsyncExitStack
 
 from tests.telegram.phone import Person
@@ -64,7 +65,11 @@ async def does(person: Person, line: str) -> None:
 
 async def main(port: int, webhook: str, name: str, phone: str, lang: str) -> None:
     """Serve, and read lines until their end."""
-    async with BotApi("123456:TRY", port=port) as server, AsyncExitStack() as stack:
+    numbers = int(time.time())  # another time other updates, or they had been taken before
+    async with (
+        BotApi("123456:TRY", port=port, first_update_id=numbers) as server,
+        AsyncExitStack() as stack,
+    ):
         person = server.person(name, lang, phone=phone)
         showing = asyncio.create_task(Screen(person).follow(server))
         stack.callback(showing.cancel)
@@ -74,7 +79,7 @@ async def main(port: int, webhook: str, name: str, phone: str, lang: str) -> Non
             await stack.enter_async_context(server.pushing(webhook))
         while line := await asyncio.to_thread(sys.stdin.readline):
             print(f"> {line.strip()}", flush=True)
-            await does(person, line)
+            await does(person, line.strip())
             await asyncio.sleep(0.1)
             await server.until(lambda: not server.pending, 30)
             await asyncio.sleep(1)

@@ -53,7 +53,7 @@ async def opens(asked: dict[str, Any]) -> str:
     known = database.migrations()
     if asked.get("more"):
         one_more = (known[-1][0] + 1, asked["more"])
-        vars(sqlite)["migrations"] = lambda: [*known, one_more]
+        database.migrations = lambda: [*known, one_more]
     if asked.get("kill_at"):
         migrate, tracing = sqlite._migrate, killed_at(asked["kill_at"])
 

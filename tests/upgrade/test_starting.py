@@ -179,7 +179,7 @@ async def test_without_a_backup_nothing_is_migrated(
 ) -> None:
     """One clear line, and the database as it was."""
     before = path.read_bytes()
-    monkeypatch.setattr("storage.sqlite.migrations", lambda: [*migrations(), (99, MORE)])
+    monkeypatch.setattr("storage.database.migrations", lambda: [*migrations(), (99, MORE)])
     if way == "file in the way":
         (path.parent / "backups").write_text("")
     else:

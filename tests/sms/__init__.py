@@ -1,0 +1,1 @@
+"""The senders of SMS, against real servers and against ones that answer as providers document."""
