@@ -29,7 +29,7 @@ from storage.database import (
     visit,
 )
 from storage.dialect import translated
-from tests.helpers.parent import core_parent, test_settings
+from tests.helpers.parent import CoreParent, core_parent, test_settings
 from tests.helpers.postgres import PASSWORD, PLAIN, Postgres, started
 from tests.helpers.school import a_school
 
@@ -517,3 +517,19 @@ async def test_what_was_deleted_is_cleared_away(database: Database) -> None:
     dead = "SELECT pg_relation_size('updates')"
     assert await database.run(every(dead)) == [(0,)]
     await database.check()
+
+
+async def test_two_processes_take_the_turns_of_one_chat_one_by_one(url: str) -> None:
+    """Each turn sees what the one before has stored: none is lost."""
+    async with core_parent(url, a_school()) as here, core_parent(url, a_school()) as there:
+        await here.says("/start")
+        turns = [bot.says("xyzzy") for bot in (here, there) * 10]
+        await asyncio.gather(*turns)
+        doors = here.service.doors
+        chat = await doors.database.run(doors.conversations.load(_key(here)))
+        assert chat is not None
+        assert chat.misses == 20
+
+
+def _key(parent: CoreParent) -> bytes:
+    return parent.service.doors.conversations.key(parent.address)
