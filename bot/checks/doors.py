@@ -1,27 +1,36 @@
 """The doors that providers are behind: whether codes would leave, and accounts be opened."""
 
+import asyncio
 from urllib.parse import urlsplit
 
 from bot.app import directory_of
 from bot.checks import Case, Finding
 from bot.checks.reach import why_unreached
-from bot.sms import SmsFault
+from bot.sms import SmsFault, SmsSender
 from bot.sms.choosing import sms_sender
 from storage.directories import DirectoryFault
+
+PATIENCE = 10
+"""Seconds for one sender of several."""
 
 
 async def sms(case: Case) -> list[Finding]:
     """Ask each sender whether it would send, and what credit is left."""
-    found = []
-    for sender in sms_sender(case.settings, lambda _to, _text: None).each():
-        try:
+    senders = sms_sender(case.settings, lambda _to, _text: None).each()
+    return await asyncio.gather(*(_sender(case, sender) for sender in senders))
+
+
+async def _sender(case: Case, sender: SmsSender) -> Finding:
+    try:
+        async with asyncio.timeout(PATIENCE):
             credit = await sender.check()
-        except SmsFault as fault:
-            found.append(_told(case, "sms", sender.name, fault))
-            continue
-        key = "doctor.sms" if credit is None else "doctor.sms_credit"
-        found.append(case.good("sms", key, url=sender.name, credit=credit))
-    return found
+    except TimeoutError:
+        why = case.say("doctor.why_slow")
+        return case.bad("sms", "doctor.sms_not_reached", name=sender.name, why=why)
+    except SmsFault as fault:
+        return _told(case, "sms", sender.name, fault)
+    key = "doctor.sms" if credit is None else "doctor.sms_credit"
+    return case.good("sms", key, url=sender.name, credit=credit)
 
 
 async def accounts(case: Case) -> list[Finding]:

@@ -23,7 +23,7 @@ from telegram import Bot
 import locales
 from bot import doctor
 from bot.app import open_storage
-from bot.checks import Case, Finding
+from bot.checks import Case, Finding, doors
 from bot.checks.machine import MB, TOLERANCE
 from bot.doctor import examine
 from bot.settings import Settings
@@ -627,10 +627,16 @@ async def test_senders_of_sms(command: Run, telegram: BotApi, site: Site, tmp_pa
 
 
 @pytest.mark.usefixtures("register")
-async def test_several_senders_have_a_line_each(telegram: BotApi, database: Path) -> None:
-    settings = test_settings(database, sms=f"console: kannel://u:p@127.0.0.1:{free_port()}")
-    found = await _looked(settings, "sms")
-    assert [finding.ok for finding in found] == [True, False]
+async def test_several_senders_have_a_line_each(
+    database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And one that is silent hides no other."""
+    monkeypatch.setattr(doors, "PATIENCE", 0.5)
+    async with silent() as nobody:
+        urls = f"console: kannel://u:p@{nobody.removeprefix('http://')} file:/nowhere/at/all"
+        found = await _looked(test_settings(database, sms=urls), "sms")
+    assert [finding.ok for finding in found] == [True, False, False]
+    assert found[1].line == says("sms_not_reached", name="kannel", why=says("why_slow"))
 
 
 @pytest.mark.usefixtures("register")

@@ -149,12 +149,15 @@ async def test_a_sqlite_file_is_lost(machine: Machine, secret: str) -> None:
     said = await machine.does("sesame backup /var/backups/sesame/copy.sqlite3")
     assert "The secret is not in it" in said
     assert SECRET.encode() not in machine.at("/var/backups/sesame/copy.sqlite3").read_bytes()
-    await talks(file, "oui", clock=clock)  # what comes after the copy is lost
+    async with core_parent(file, a_school(), clock=clock) as parent:  # what comes after is lost
+        await Dialogue(parent, "fr").follows("oui")
+        journal = file.with_name("sesame.sqlite3-wal").read_bytes()
+    assert journal
 
     for part in file.parent.iterdir():  # the disaster: of the file its head is left, and a journal
         part.unlink()
     file.write_bytes(b"SQLite format 3\0" + b"\xff" * 9000)
-    file.with_name("sesame.sqlite3-wal").write_bytes(b"\x37\x7f\x06\x82" + b"\0" * 4000)
+    file.with_name("sesame.sqlite3-wal").write_bytes(journal)
     machine.at("/etc/sesame/.env").unlink()
     if secret == "in a file":
         beside.write_text(SECRET)
