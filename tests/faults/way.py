@@ -93,9 +93,10 @@ class Way:
             state = await self.state()
             if state is goal:
                 return
-            if state is not S.CODE or self.parent.sms.received:
+            waits = state in (S.CODE, S.NO_SMS)  # told that the SMS was refused: it is their own
+            if not waits or (state is S.CODE and self.parent.sms.received):
                 await self.does(state)
-            if state is S.CODE and await self.state() is S.CODE:
+            if waits and await self.state() is state:
                 before = len(self.parent.sms.received)
                 await self.parent.waits(minutes=5)
                 await self.parent.does(lambda: self.presses("resend"))

@@ -6,6 +6,7 @@ It listens on a socket in its folder only. It is stopped at the end of the tests
 import asyncio
 import os
 import subprocess
+import sys
 import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -39,6 +40,17 @@ full_page_writes = off
 shared_buffers = 64MB
 max_connections = 100
 autovacuum = off
+"""
+
+
+_AFTERWARDS = """
+import os, pathlib, shutil, signal, sys
+sys.stdin.read()
+folder = pathlib.Path(sys.argv[1])
+left = folder / "data" / "postmaster.pid"
+if left.exists():
+    os.kill(int(left.read_text().split()[0]), signal.SIGQUIT)
+    shutil.rmtree(folder, ignore_errors=True)
 """
 
 
@@ -145,11 +157,14 @@ def started() -> Iterator[Postgres]:
     """A server, until the end."""
     with TemporaryDirectory(dir=MEMORY, prefix="sesame-pg-") as folder:
         Path(folder).chmod(0o755)  # where root runs the tests, the server is another user
-        server = Postgres(Path(folder))
-        try:
-            yield server
-        finally:
-            server.ends()
+        # It outlives nobody: also where the tests are killed, their end of this pipe is closed.
+        after = [sys.executable, "-c", _AFTERWARDS, folder]
+        with subprocess.Popen(after, stdin=subprocess.PIPE, start_new_session=True):
+            server = Postgres(Path(folder))
+            try:
+                yield server
+            finally:
+                server.ends()
 
 
 def in_a_loop(work: Any) -> Any:
