@@ -33,6 +33,10 @@ class StorageError(Exception):
     """The database's fault, with one clear line that says what to do."""
 
 
+class NothingThere(StorageError):
+    """There is a database, and nothing of ours is in it yet."""
+
+
 class Busy(StorageError):
     """Others, or a short break, keep the work from being done; the same can be tried again."""
 

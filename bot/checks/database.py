@@ -11,7 +11,7 @@ from bot.settings import BadSetting
 from storage.audit import check
 from storage.backups import backups_of
 from storage.conversations import chat_place
-from storage.database import StorageError, Work, is_current, migrations, one, visit
+from storage.database import NothingThere, StorageError, Work, is_current, migrations, one, visit
 from storage.vault import Vault, VaultError, is_known
 
 T = TypeVar("T")
@@ -24,6 +24,8 @@ async def database(case: Case) -> list[Finding]:
     """Whether it is reached, of this version, can be written, and is not damaged."""
     try:
         return [await _visited(case)]
+    except NothingThere:
+        return [case.bad("database", "doctor.database_empty")]
     except StorageError as error:
         why = why_unreached(error)
         if why == "unreached":
