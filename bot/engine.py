@@ -80,7 +80,7 @@ class Update:
     happened: i.Input
     id: str | None = None  # unique over all channels; None where nothing is delivered twice
     language: str | None = None  # "fr", "en": the messenger's, for a new conversation
-    together: Callable[[], Work[bool]] | None = None
+    together: Callable[[datetime], Work[bool]] | None = None
     """What is noted in the turn's transaction, before it; where it is False there is no turn."""
 
 
@@ -233,7 +233,7 @@ class Engine:
         now, doors = self._clock(), self._doors
         if update.id and not (yield from doors.conversations.take(update.id, now)):
             return _Turn(update, key, now, Chat())
-        if update.together is not None and not (yield from update.together()):
+        if update.together is not None and not (yield from update.together(now)):
             return _Turn(update, key, now, Chat())
         chat = (yield from doors.conversations.load(key)) or Chat(lang=update.language)
         turn = _Turn(update, key, now, chat, before=chat.state)

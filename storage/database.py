@@ -33,6 +33,10 @@ class StorageError(Exception):
     """The database's fault, with one clear line that says what to do."""
 
 
+class NothingThere(StorageError):
+    """There is a database, and nothing of ours is in it yet."""
+
+
 class Busy(StorageError):
     """Others, or a short break, keep the work from being done; the same can be tried again."""
 
@@ -192,20 +196,21 @@ async def connect(place: Place) -> Database:
 
 
 @asynccontextmanager
-async def visit(place: Place) -> AsyncIterator[Database]:
+async def visit(place: Place, patience: int = 1) -> AsyncIterator[Database]:
     """Open one more connection to a database that is in use, to see how it is.
 
-    It makes and changes nothing, and waits no longer than a second for others. Raises StorageError.
+    It makes and changes nothing, and waits no longer than `patience` seconds for others. Raises
+    StorageError.
     """
     if is_url(place):
         from storage import postgresql  # noqa: PLC0415
 
-        async with postgresql.visit(str(place)) as database:
+        async with postgresql.visit(str(place), patience) as database:
             yield database
         return
     from storage import sqlite  # noqa: PLC0415
 
-    async with sqlite.visit(place) as file:
+    async with sqlite.visit(place, patience) as file:
         yield file
 
 

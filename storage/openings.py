@@ -183,7 +183,7 @@ class Openings:
         )
         return True
 
-    def ended(self, opening: Opening, parcel: Parcel) -> Work[bool]:
+    def ended(self, opening: Opening, parcel: Parcel, _now: datetime) -> Work[bool]:
         """It has come to its end without an account; True, so that the parent is told."""
         yield from self._outbox.finish(parcel, "failed")
         yield from run("UPDATE openings SET under_way = 0 WHERE account_key = ?", opening.key)

@@ -17,6 +17,7 @@ from storage.database import (
     Busy,
     Database,
     Lock,
+    NothingThere,
     Row,
     Sql,
     StorageError,
@@ -237,12 +238,12 @@ async def connect(url: str) -> Postgresql:
 
 
 @asynccontextmanager
-async def visit(url: str) -> AsyncIterator[Postgresql]:
+async def visit(url: str, patience: int) -> AsyncIterator[Postgresql]:
     """One more connection; see `storage.database.visit`."""
-    async with _open(url, 1, command_timeout=1, lock_timeout="1s") as pool:
+    async with _open(url, 1, command_timeout=patience, lock_timeout=f"{patience}s") as pool:
         async with pool.acquire() as connection:
             if not await _asked(connection, _version(connection)):
-                raise StorageError("There is nothing of ours in the database.")
+                raise NothingThere("There is nothing of ours in the database.")
         yield Postgresql(url, pool)
 
 

@@ -192,10 +192,10 @@ async def connect(path: str | Path) -> Sqlite:
 
 
 @asynccontextmanager
-async def visit(path: str | Path) -> AsyncIterator[Sqlite]:
+async def visit(path: str | Path, patience: int) -> AsyncIterator[Sqlite]:
     """One more connection to a file that is there; see `storage.database.visit`."""
     url = f"{Path(path).absolute().as_uri()}?mode=rw"
-    connection = aiosqlite.connect(url, uri=True, isolation_level=None, timeout=1)
+    connection = aiosqlite.connect(url, uri=True, isolation_level=None, timeout=patience)
     try:
         await connection
     except sqlite3.Error as error:

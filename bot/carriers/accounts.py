@@ -104,7 +104,7 @@ class AccountDoor:
             await self._late(opening, parcel)
         else:
             digest = told.digest(self._vault, account)
-            done = partial(self._openings.opened, opening, there, digest, parcel, ledger.clock())
+            done = partial(self._openings.opened, opening, there, digest, parcel)
             await self._tell(opening, AccountOpened(there.identifier), done)
         return None
 
@@ -164,7 +164,7 @@ class AccountDoor:
         if address is not None:
             await ledger.tell(address, happened, together)
         elif together is not None:
-            await ledger.note(together)
+            await ledger.note(together, ledger.clock())
         if together is not None:
             with suppress(StorageError):  # the password leaves the journal, too; or a little later
                 await ledger.database.forget_deleted()

@@ -16,7 +16,7 @@ from storage.outbox import Outbox, Parcel
 log = Log("delivery")
 
 T = TypeVar("T")
-Together = Callable[[], Work[bool]]
+Together = Callable[[datetime], Work[bool]]
 
 
 class Tell(Protocol):

@@ -11,16 +11,21 @@ from bot.settings import BadSetting
 from storage.audit import check
 from storage.backups import backups_of
 from storage.conversations import chat_place
-from storage.database import StorageError, Work, is_current, migrations, one, visit
+from storage.database import NothingThere, StorageError, Work, is_current, migrations, one, visit
 from storage.vault import Vault, VaultError, is_known
 
 T = TypeVar("T")
+
+PATIENCE = 5
+"""Seconds. Other checks begin at the same moment, and load their libraries meanwhile."""
 
 
 async def database(case: Case) -> list[Finding]:
     """Whether it is reached, of this version, can be written, and is not damaged."""
     try:
         return [await _visited(case)]
+    except NothingThere:
+        return [case.bad("database", "doctor.database_empty")]
     except StorageError as error:
         why = why_unreached(error)
         if why == "unreached":
@@ -33,7 +38,7 @@ async def _visited(case: Case) -> Finding:
     file, newest = case.settings.database_file, migrations()[-1][0]
     if file is not None and not file.exists():
         return case.bad("database", "doctor.no_database", file=str(file))
-    async with visit(case.settings.database) as opened:
+    async with visit(case.settings.database, PATIENCE) as opened:
         there = await opened.schema()
         if there == 0:
             return case.bad("database", "doctor.database_empty")
@@ -118,7 +123,7 @@ async def _read(case: Case, work: Callable[[Vault], Work[T]]) -> T | None:
         return None  # none is made by looking
     vault = Vault(*secrets_of(case.settings, place))
     with suppress(StorageError):
-        async with visit(place) as opened:
+        async with visit(place, PATIENCE) as opened:
             if await opened.schema() == migrations()[-1][0]:
                 await opened.prepare(is_known(vault))
                 return await opened.prepare(work(vault))

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+import locales
 from bot.doctor import examine
 from flows.table import S
 from storage.database import StorageError, connect
@@ -115,9 +116,8 @@ async def test_the_parent_and_the_operator_are_told(
         assert len(marie.bot.server.pending) == 1
         await marie.bot.closes()
         await examine(test_settings(path), lang)
-        assert (
-            "✗ The database file is damaged: restore it from a backup." in capsys.readouterr().out
-        )
+        damaged = "The database file is damaged: restore it from a backup."
+        assert f"✗ {locales.translated(damaged, lang)}" in capsys.readouterr().out
         path.write_bytes(whole)
         await marie.bot.opens()
         await marie.bot.settles()
