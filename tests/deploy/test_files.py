@@ -165,6 +165,10 @@ def _composed(file: Path) -> "subprocess.CompletedProcess[str]":
     )
 
 
+@pytest.mark.skipif(
+    not (BINARIES / "docker-compose").exists(),
+    reason="docker compose is not there: make test-servers",
+)
 def test_docker_compose_takes_its_file(tmp_path: Path) -> None:
     text = (DEPLOY / "compose.yaml").read_text("utf-8")
     file = tmp_path / "compose.yaml"
