@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Protocol
 
-from tests.crash.scripts import SCRIPTS, Family
+from tests.crash.scripts import SCRIPTS, Family, family_of, script_of
 from tests.helpers.dialogue import _button_keys, pattern
 from tests.telegram.phone import Person
 from tests.telegram.server import BotApi, Message
@@ -237,3 +237,17 @@ class Parent:
 def _is_same(one: Message, other: Message) -> bool:
     """Whether it says and offers the same, though one of the two has lost its buttons since."""
     return (one.content, one.offered) == (other.content, other.offered)
+
+
+async def converse(world: World, conversation: int) -> str:
+    """Let the n-th conversation of a run take place; the name of its script."""
+    script = script_of(world.seed, conversation)
+    people = [Parent(world, script, family_of(script, conversation))]
+    if script == "race":
+        people.append(Parent(world, "race, other chat", people[0].family, people[0].meeting))
+    world.chats += people
+    await asyncio.gather(*(parent.talks() for parent in people))
+    if script == "race":
+        ends = sorted(parent.end for parent in people)
+        assert ends == ["already.ask", "done.ask"], ends
+    return script

@@ -31,9 +31,9 @@ from storage.backups import backups_of
 from storage.vault import Vault
 from tests.conversations.test_secrets import files, found
 from tests.conversations.test_terminal import environment
-from tests.crash.parent import Parent
+from tests.crash.parent import Parent, converse
 from tests.crash.points import CALLS, Point, schedule
-from tests.crash.scripts import families, family_of, script_of
+from tests.crash.scripts import families
 from tests.crash.victim import migrations
 from tests.helpers.invariants import check, done_at, told_on
 from tests.helpers.parent import SECRET, test_settings
@@ -109,6 +109,12 @@ def _write_register(path: Path, conversations: int, more: int) -> None:
         writer = csv.DictWriter(file, COLUMNS, delimiter=";")
         writer.writeheader()
         writer.writerows(families(conversations, more).rows)
+
+
+def sms_in(file: Path) -> list[tuple[str, str]]:
+    """What `file:` sent, oldest first: (number, text)."""
+    lines = file.read_text("utf-8").splitlines() if file.exists() else []
+    return [(sms["to"], sms["text"]) for sms in map(json.loads, lines)]
 
 
 class Universe:
@@ -294,18 +300,7 @@ class Universe:
         while not self.closing:
             conversation, self._begun = self._begun, self._begun + 1
             assert conversation < CONVERSATIONS, "the register has no more families"
-            script = script_of(self.seed, conversation)
-            if script == "race" and self.accounts != "embedded:":
-                script = "happy"  # the second one is sent to the first: tests/directories
-            people = [Parent(self, script, family_of(script, conversation))]
-            if script == "race":
-                people.append(Parent(self, "race, other chat", people[0].family, people[0].meeting))
-            self.chats += people
-            await asyncio.gather(*(parent.talks() for parent in people))
-            self.figures.finished[script] += 1
-            if script == "race":
-                ends = sorted(parent.end for parent in people)
-                assert ends == ["already.ask", "done.ask"], ends
+            self.figures.finished[await converse(self, conversation)] += 1
 
     async def _settles(self) -> None:
         """Everything is acknowledged and sent."""
@@ -320,9 +315,7 @@ class Universe:
         return [text for to, text in self._sms() if to == number]
 
     def _sms(self) -> list[tuple[str, str]]:
-        path = self.folder / "sms.jsonl"
-        lines = path.read_text("utf-8").splitlines() if path.exists() else []
-        return [(sms["to"], sms["text"]) for sms in map(json.loads, lines)]
+        return sms_in(self.folder / "sms.jsonl")
 
     # ---- what must be true -------------------------------------------------------------------
 

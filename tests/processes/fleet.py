@@ -6,7 +6,6 @@ process of its own.
 
 import asyncio
 import csv
-import json
 import random
 import signal
 import subprocess
@@ -23,9 +22,9 @@ from storage.database import every, open_database
 from storage.vault import Vault
 from tests.conversations.test_secrets import files, found
 from tests.conversations.test_terminal import environment
-from tests.crash.parent import Parent
-from tests.crash.scripts import families, family_of, script_of
-from tests.crash.universe import POLICY, ROOT, TOKEN
+from tests.crash.parent import Parent, converse
+from tests.crash.scripts import families
+from tests.crash.universe import POLICY, ROOT, TOKEN, sms_in
 from tests.helpers.invariants import check, done_at, told_on
 from tests.helpers.network import free_port
 from tests.helpers.parent import SECRET, test_settings
@@ -227,26 +226,14 @@ class Fleet:
     async def _talk(self, waiting: list[int]) -> None:
         """One parent after another, until all have come."""
         while waiting:
-            conversation = waiting.pop(0)
-            script = script_of(self.seed, conversation)
-            people = [Parent(self, script, family_of(script, conversation))]
-            if script == "race":
-                people.append(Parent(self, "race, other chat", people[0].family, people[0].meeting))
-            self.chats += people
-            await asyncio.gather(*(parent.talks() for parent in people))
-            self.figures.finished[script] += 1
-            if script == "race":
-                ends = sorted(parent.end for parent in people)
-                assert ends == ["already.ask", "done.ask"], ends
+            self.figures.finished[await converse(self, waiting.pop(0))] += 1
 
     def sms_to(self, number: str) -> list[str]:
         """The SMS that arrived there, oldest first."""
         return [text for to, text in self._sms() if to == number]
 
     def _sms(self) -> list[tuple[str, str]]:
-        path = self.folder / "sms.jsonl"
-        lines = path.read_text("utf-8").splitlines() if path.exists() else []
-        return [(sms["to"], sms["text"]) for sms in map(json.loads, lines)]
+        return sms_in(self.folder / "sms.jsonl")
 
     # ---- what must be true -------------------------------------------------------------------
 

@@ -32,10 +32,7 @@ from storage.dialect import translated
 from tests.helpers.parent import CoreParent, core_parent, test_settings
 from tests.helpers.postgres import PASSWORD, PLAIN, Postgres, started
 from tests.helpers.school import a_school
-
-
-class Stop(Exception):
-    """Something that goes wrong in the middle."""
+from tests.storage.test_database import Stop, names, put
 
 
 @pytest.fixture
@@ -50,21 +47,6 @@ def url(postgres: Postgres) -> Iterator[str]:
 async def database(url: str) -> AsyncIterator[Database]:
     async with open_database(url) as opened:
         yield opened
-
-
-def put(*names: str, stops: bool = False) -> Work[int]:
-    """Add updates, and perhaps fail after the last."""
-    for name in names:
-        yield from run("INSERT INTO updates VALUES (?, 0)", name)
-    if stops:
-        raise Stop
-    row = yield from one("SELECT count(*) FROM updates")
-    assert row is not None
-    return int(row[0])
-
-
-async def names(database: Database) -> list[str]:
-    return [name for (name,) in await database.run(every("SELECT id FROM updates ORDER BY id"))]
 
 
 async def line(url: str, kind: type[StorageError] = StorageError) -> str:
