@@ -55,7 +55,10 @@ async def test_a_sound_database(marie: CoreParent) -> None:
     await checked(marie, told={Address("core", "marie"): [marie.last] * 30})
 
 
-ACCOUNT = "INSERT INTO accounts SELECT 9, x'00', password_hash, sealed, chat, opened_at"
+ACCOUNT = (
+    "INSERT INTO accounts (id, identifier_key, password_hash, sealed, chat, opened_at)"
+    " SELECT 9, x'00', password_hash, sealed, chat, opened_at"
+)
 OWNER = (
     "INSERT INTO account_guardians SELECT max(id), 1 FROM guardians"
     " WHERE id NOT IN (SELECT guardian FROM account_guardians)"
