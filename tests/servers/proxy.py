@@ -33,7 +33,7 @@ class Proxy:
     target: int = 0
     accidents: list[tuple[bytes, str]] = field(default_factory=list)
     met: list[str] = field(default_factory=list)
-    _open: set[asyncio.Task[None] | None] = field(default_factory=set)
+    _open: dict[asyncio.StreamWriter, asyncio.Task[None] | None] = field(default_factory=dict)
 
     def will(self, accident: str, when: bytes = b"", times: int = 1) -> None:
         """The next requests that begin with `when` have this accident."""
@@ -45,19 +45,22 @@ class Proxy:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Take one connection."""
-        self._open.add(asyncio.current_task())
+        self._open[writer] = asyncio.current_task()
         try:
             await self._passes(reader, writer)
+            await _closed(writer)
         finally:
             writer.close()
-            self._open.discard(asyncio.current_task())
 
     async def ends(self) -> None:
         """Close all connections."""
-        left = [task for task in self._open if task is not None]
+        left = [task for task in self._open.values() if task is not None]
         for task in left:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
+        for writer in self._open:
+            writer.transport.abort()
+        await asyncio.sleep(0.01)  # for the loop to let go of the sockets
 
     async def _passes(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError):
@@ -65,6 +68,7 @@ class Proxy:
                 onward = await asyncio.open_connection("127.0.0.1", self.target)
             except OSError:
                 return
+            self._open[onward[1]] = None
             back = asyncio.ensure_future(_pump(onward[0], writer))
             try:
                 while request := await _request(reader):
@@ -80,7 +84,7 @@ class Proxy:
                     if accident == "twice":
                         other = await asyncio.open_connection("127.0.0.1", self.target)
                         await _asks(other, request)
-                        other[1].close()
+                        await _closed(other[1])
                         onward[1].write(request)
                         continue
                     back.cancel()
@@ -97,7 +101,8 @@ class Proxy:
                     return
             finally:
                 back.cancel()
-                onward[1].close()
+                await asyncio.gather(back, return_exceptions=True)
+                await _closed(onward[1])
 
     def _accident(self, request: bytes) -> str | None:
         begins = LDAP_ADD if _is_ldap_add(request) else request
@@ -106,6 +111,13 @@ class Proxy:
                 del self.accidents[at]
                 return accident
         return None
+
+
+async def _closed(writer: asyncio.StreamWriter) -> None:
+    """Close it, and wait until it is."""
+    writer.close()
+    with suppress(OSError):
+        await writer.wait_closed()
 
 
 async def _asks(server: Streams, request: bytes) -> None:
@@ -175,3 +187,4 @@ async def between(target: int, port: int) -> AsyncIterator[Proxy]:
     finally:
         server.close()
         await proxy.ends()
+        await server.wait_closed()
