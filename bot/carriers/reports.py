@@ -1,6 +1,7 @@
 """What providers report of SMS that they took: noted, and told to whom it may be told."""
 
 import asyncio
+from contextlib import suppress
 
 from bot.carriers.ledger import Ledger
 from bot.logs import Event, Log
@@ -14,6 +15,9 @@ log = Log("sms")
 ONCE_MORE = (0.0, 0.5, 2.0, 8.0)
 """Seconds: a report may come before the outbox knows the SMS by its name."""
 
+PATIENCE = 3
+"""Seconds for the database, before a provider is answered all the same."""
+
 MOST_AT_ONCE = 1000
 
 
@@ -25,11 +29,17 @@ class SmsReports:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def hear(self, report: Report) -> None:
-        """Take one; it is looked into beside other work."""
+        """Take one, and return when it is noted: then a provider may be told that we have it.
+
+        What we do not know yet, or cannot note at once, is looked into beside other work.
+        """
         if len(self._tasks) < MOST_AT_ONCE:
-            task = asyncio.create_task(self._look_into(report))
+            noted = asyncio.Event()
+            task = asyncio.create_task(self._look_into(report, noted))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(noted.wait(), PATIENCE)
 
     async def settle(self) -> None:
         """Wait until all have been looked into."""
@@ -42,13 +52,14 @@ class SmsReports:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _look_into(self, report: Report) -> None:
+    async def _look_into(self, report: Report, noted: asyncio.Event) -> None:
         outbox, now = self._ledger.outbox, self._ledger.clock()
         for seconds in ONCE_MORE:
             await asyncio.sleep(seconds)
             known = await self._ledger.note(
                 outbox.report, report.sender, report.message, report.status.value, now
             )
+            noted.set()
             if known is not None:
                 break
         else:

@@ -278,6 +278,17 @@ async def test_a_report_that_comes_before_the_outbox_knows_its_name(
     parent.hears("no_sms.delivered")
 
 
+async def test_what_a_provider_was_told_that_we_have_survives_a_kill(
+    meet_core: MeetCore, lang: str
+) -> None:
+    parent = await shares(meet_core, lang)
+    await parent.follows("[yes]")
+    at = parent.clock.now
+    await parent.parent.service.reports.hear(Report("phone", "1", Status.DELIVERED))
+    await parent.follows("(restart)", "[nothing_arrives]")
+    parent.hears("no_sms.delivered", at=at)
+
+
 async def test_a_report_after_a_restart(meet_core: MeetCore, lang: str) -> None:
     parent = await shares(meet_core, lang)
     await parent.follows("[yes]", "(restart)")
