@@ -79,7 +79,7 @@ def hear(
     if chat.state in ENDED:
         return _begins(chat, happened)
     if chat.state in WAITING:
-        return None if _is_second_tap(chat, happened) else "wait"
+        return None if _is_second_tap(chat, happened) else _waiting(chat, happened)
     if chat.state is S.LOCKED:
         return _locked(chat, happened, now, policy)
     word = _parent(chat, happened, now, policy, heard)
@@ -106,6 +106,17 @@ def _begins(chat: Chat, happened: i.FromChat) -> str | None:
 def _is_second_tap(chat: Chat, happened: i.FromChat) -> bool:
     """On the button that was taken last: it is answered already, or will be."""
     return isinstance(happened, i.Pressed) and chat.pressed == (happened.asked, happened.choice)
+
+
+def _waiting(chat: Chat, happened: i.FromChat) -> str:
+    """The world has not answered. Where that takes long, the language can be changed meanwhile."""
+    if chat.state is S.OPENING and chat.told_opening and isinstance(happened, i.Said):
+        word = _meant(happened, ())
+        if word in ("language", "fr", "en"):
+            return _chosen(chat, word)
+        if word == "human":
+            return word
+    return "wait"
 
 
 def _locked(chat: Chat, happened: i.FromChat, now: datetime, policy: Policy) -> str:

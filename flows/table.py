@@ -309,6 +309,8 @@ FLOW: list[Row] = [
     (S.OPENING,          "account_late",      "told_account_late", STAY,           "say_nothing"),
     (S.OPENING,          "account_late",      None,               STAY,            "say_account_late"),
     (S.OPENING,          "wait",              "told_account_late", STAY,           "say_account_waits"),
+    (S.OPENING,          "language",          None,               STAY,            "say_language_meanwhile"),
+    (S.OPENING,          "human",             None,               STAY,            "say_human_meanwhile"),
     (S.OPENING,          "account_elsewhere", None,               S.RECAP,         "say_account_elsewhere"),
     (S.OPENING,          "password_gone",     None,               S.PASSWORD,      "say_password_gone"),
     (S.OPENING,          "password_not_taken", None,              S.PASSWORD,      "say_password_not_taken"),

@@ -637,6 +637,16 @@ class Turn:
         self._refusal(Reason.BUSY)
         self._say("opening.waits")
 
+    def say_language_meanwhile(self) -> None:
+        """Confirm the language while nothing can be asked."""
+        self._say("language.done")
+        self._say("opening.waits")
+
+    def say_human_meanwhile(self) -> None:
+        """Where a person helps, while nothing can be asked."""
+        self._say("human")
+        self._say("opening.waits")
+
     def say_password_gone(self) -> None:
         """The password could not be kept any longer: it is asked for again."""
         self._refusal(Reason.PASSWORD_GONE)

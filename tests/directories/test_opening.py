@@ -235,6 +235,11 @@ async def test_we_are_killed_while_the_service_is_down(meet: Meet, service: Serv
     await marie.parent.restarts()
     await marie.says("Allô ?")
     marie.hears("opening.waits")
+    await marie.says("/humain")
+    marie.hears("human")
+    await marie.says("/english")
+    marie.lang = "en"
+    marie.hears("language.done", "opening.waits")
     service.server.start()
     await reads_soon(marie, "done.ask")
     await is_done(marie, service)
