@@ -80,8 +80,8 @@ def everything_logged(path: Path) -> Iterator[None]:
 
     class Whole(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            # Without the times: "relativeCreated", in milliseconds, looks like one of our codes when
-            # the tests have run for so long.
+            # Without the times: "relativeCreated", in milliseconds, looks like one of our codes
+            # when the tests have run for so long.
             known = {name: one for name, one in vars(record).items() if name not in TIMES}
             print(known, record.getMessage(), file=log)
             if record.exc_info and record.exc_info[1]:
