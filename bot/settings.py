@@ -504,12 +504,6 @@ class Settings(BaseSettings):
         place = self.database
         return place if isinstance(place, Path) else None
 
-    @property
-    def database_path(self) -> Path:
-        """The file, where it must be one."""
-        assert self.database_file is not None  # noqa: S101 - whoever asks knows that it is SQLite
-        return self.database_file
-
 
 def read_settings() -> Settings:
     """The settings in force. Raises BadSetting with one line for the first that is wrong."""

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -130,7 +131,7 @@ async def test_a_proof_is_not_for_later(meet_core: MeetCore) -> None:
         await parent.follows(*CODE_OF_MARIE, "100001", f"(wait {wait})", PASSWORD)
         parent.hears(key)
         await parent.parent.bot.closes()
-        (parent.parent.settings.database_path).unlink()
+        Path(parent.parent.settings.database).unlink()
 
 
 async def test_a_thousand_right_answers_at_once(meet_core: MeetCore) -> None:

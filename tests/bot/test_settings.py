@@ -372,7 +372,7 @@ def test_empty_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_database_urls(url: str, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SESAME_DATABASE_URL", url)
-    assert read_settings().database_path == Path(path)
+    assert Path(read_settings().database) == Path(path)
 
 
 @pytest.mark.parametrize(
@@ -385,7 +385,7 @@ def test_database_urls(url: str, path: str, monkeypatch: pytest.MonkeyPatch) -> 
 def test_no_database_urls(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SESAME_DATABASE_URL", url)
     with pytest.raises(BadSetting) as said:
-        _ = read_settings().database_path
+        _ = read_settings().database
     assert re.fullmatch(r"SESAME_DATABASE_URL: [^\n]+\.", str(said.value))
     assert "zebra" not in str(said.value)  # a URL may hold a password
 
@@ -395,7 +395,7 @@ def test_the_database_is_in_the_users_data_folder(
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("XDG_DATA_HOME", raising=False)
-    path = read_settings().database_path
+    path = Path(read_settings().database)
     assert path.name == "sesame.sqlite3"
     assert path.is_relative_to(tmp_path)
 

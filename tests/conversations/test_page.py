@@ -1,6 +1,7 @@
 """The password is given on a page of its own, and never enters the chat (UX 4)."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -212,6 +213,6 @@ async def test_nothing_of_the_password_is_stored(parent: Dialogue[CoreParent]) -
     await parent.parent.opens_page()
     await parent.parent.fills_page("Velo-Rouge-42!x", "Velo-Rouge-42!y")
     await parent.parent.fills_page("Velo-Rouge-42!")
-    folder = parent.parent.settings.database_path.parent
+    folder = Path(parent.parent.settings.database).parent
     for file in folder.iterdir():
         assert b"Velo-Rouge" not in file.read_bytes()

@@ -141,7 +141,7 @@ def pragma(bad: str, good: str) -> Strike:
 async def locked(way: Way, state: S) -> None:
     """Another process holds the database."""
     await way.bot.query("PRAGMA busy_timeout = 20")
-    other = sqlite3.connect(way.bot.settings.database_path, isolation_level=None)
+    other = sqlite3.connect(Path(way.bot.settings.database), isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     way.act(state)
     await way.is_told_once("error.down")
@@ -153,7 +153,7 @@ async def locked(way: Way, state: S) -> None:
 async def full(way: Way, state: S) -> None:
     """No page can be added, and the page where the reply would go has no room left."""
     [(pages,)] = await way.bot.query("PRAGMA page_count")
-    fill = sqlite3.connect(way.bot.settings.database_path, isolation_level=None)
+    fill = sqlite3.connect(Path(way.bot.settings.database), isolation_level=None)
     for size in (3000, 300, 30, 3):
         fill.execute(f"PRAGMA max_page_count = {pages}")
         while _fits(fill, size):

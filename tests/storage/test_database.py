@@ -17,6 +17,7 @@ import pytest
 from storage.database import (
     Busy,
     Database,
+    Place,
     StorageError,
     Work,
     connect,
@@ -95,14 +96,14 @@ async def test_a_transaction_is_whole(path: Path) -> None:
         assert await names(database) == ["a", "b", "g"]
 
 
-async def test_many_rows_are_whole_too(path: Path) -> None:
+async def test_many_rows_are_whole_too(place: Place) -> None:
     def rows(stops: bool) -> Iterator[tuple[str, int]]:
         for number in range(1000):
             yield f"{number:04}", number
         if stops:
             raise Stop
 
-    async with open_database(path) as database:
+    async with open_database(place) as database:
         insert = "INSERT INTO updates VALUES (?, ?)"
         with pytest.raises(Stop):
             await database.run(run_many(insert, rows(stops=True)))

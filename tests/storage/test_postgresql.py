@@ -25,7 +25,6 @@ from storage.database import (
     one,
     open_database,
     run,
-    run_many,
     visit,
 )
 from storage.dialect import translated
@@ -114,21 +113,6 @@ async def test_a_transaction_is_whole(database: Database, url: str) -> None:
     assert await names(database) == ["a", "b"]
     async with open_database(url) as again:
         assert await names(again) == ["a", "b"]
-
-
-async def test_many_rows_are_whole_too(database: Database) -> None:
-    def rows(stops: bool) -> Iterator[tuple[str, int]]:
-        for number in range(1000):
-            yield f"{number:04}", number
-        if stops:
-            raise Stop
-
-    insert = "INSERT INTO updates VALUES (?, ?)"
-    with pytest.raises(Stop):
-        await database.run(run_many(insert, rows(stops=True)))
-    assert await names(database) == []
-    await database.run(run_many(insert, rows(stops=False)))
-    assert len(await names(database)) == 1000
 
 
 async def test_work_that_is_cancelled_leaves_nothing(database: Database) -> None:
