@@ -85,6 +85,8 @@ class Parent:
                 await asyncio.sleep(1.1)
             case ["code"]:
                 await self._types_code(hears)
+            case ["again", choice]:
+                await self._presses_until(choice, hears)
             case ["both", *names]:
                 for name in names:
                     self.person.says(getattr(self.family, name))
@@ -93,6 +95,13 @@ class Parent:
             case _:
                 self._uses_phone(does)
                 await self._hears(hears)
+
+    async def _presses_until(self, choice: str, hears: str) -> None:
+        """Press; where the same guardian's other chat is at it, wait a little and press again."""
+        self._presses(choice)
+        while await self._hears(hears, "opening.elsewhere") == "opening.elsewhere":
+            await asyncio.sleep(TICK * 10)
+            self._presses(choice)
 
     def _uses_phone(self, does: str) -> None:
         person, family = self.person, self.family
