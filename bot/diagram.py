@@ -4,7 +4,8 @@ from collections import Counter
 from collections.abc import Iterable
 from itertools import pairwise
 
-from flows.table import FLOW, OPENED, SENT_AWAY, UNDER_WAY, WAITING, S
+from flows.states import S
+from flows.table import FLOW, OPENED, SENT_AWAY, UNDER_WAY, WAITING
 
 MAIN_ROAD = (
     *(S.START, S.PROFILE, S.MENU, S.LAST_NAME, S.FIRST_NAME, S.PHONE, S.CHECK, S.SENDING, S.CODE),

@@ -27,8 +27,8 @@ from flows.chat import Chat
 from flows.policy import Policy
 from flows.refusals import Reason
 from flows.secret import Secret
+from flows.states import S
 from flows.step import password_message, step
-from flows.table import S
 from storage.accounts import Accounts, hash_password, is_password
 from storage.audit import PARENT, Action, note
 from storage.codes import Codes

@@ -16,7 +16,7 @@ from prometheus_client.registry import Collector
 from bot.engine import Doors
 from bot.seen import Handled, Hashed, Outcome, Reported, Seen, TurnTaken
 from flows.refusals import Reason
-from flows.table import S
+from flows.states import S
 from storage.database import Work, one
 from storage.outbox import ERASE, REPLY, SMS
 

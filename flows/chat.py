@@ -5,7 +5,8 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from flows.policy import Policy
-from flows.table import CLOSED, ENDED, WAITING, S
+from flows.states import S
+from flows.table import CLOSED, ENDED, WAITING
 
 VERSION = 2
 """Of the record's shape. A record of an earlier version is brought up to date by `from_dict`."""

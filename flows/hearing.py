@@ -16,6 +16,7 @@ from flows.questions.password import Verdict, canonical, check_password
 from flows.questions.phone import SeveralPhones, read_contact, read_phone
 from flows.refusals import Reason, Refused
 from flows.secret import Secret
+from flows.states import S
 from flows.table import (
     ARRIVING,
     COMMANDS,
@@ -25,7 +26,6 @@ from flows.table import (
     PASSWORDS,
     QUESTIONS,
     WAITING,
-    S,
 )
 
 

@@ -16,7 +16,8 @@ from flows.inputs import Edited, FromWorld, Input, Said
 from flows.outputs import Ask, Erase, Output, Refusal, Say
 from flows.policy import DEFAULT, Policy
 from flows.questions.password import looks_like_password
-from flows.table import COMMANDS, FLOW, PASSWORDS, S
+from flows.states import S
+from flows.table import COMMANDS, FLOW, PASSWORDS
 from flows.turn import Turn
 
 logging.getLogger("transitions").setLevel(logging.WARNING)  # three lines a turn otherwise

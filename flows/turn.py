@@ -15,7 +15,8 @@ from flows.questions.password import Rule
 from flows.questions.phone import mask, pretty
 from flows.refusals import Reason
 from flows.secret import Secret
-from flows.table import QUESTIONS, S
+from flows.states import S
+from flows.table import QUESTIONS
 
 ENDS = {
     S.ALREADY: Reason.ALREADY_ACTIVE,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from flows.chat import Chat
-from flows.table import S
+from flows.states import S
 from storage.database import Work, every, one, run, stamp
 from storage.vault import Vault, keep_up
 

@@ -30,7 +30,8 @@ from bot.web.server import read_body
 from flows.inputs import FromPage, PageFilled, PageOpened
 from flows.outputs import Page
 from flows.questions.password import SPECIALS, Rule
-from flows.table import QUESTIONS, S
+from flows.states import S
+from flows.table import QUESTIONS
 from flows.text import clean_password
 from flows.turn import STEPS
 from storage.conversations import Address

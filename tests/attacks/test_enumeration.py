@@ -21,7 +21,7 @@ from bot.engine import Update
 from flows.chat import Chat
 from flows.inputs import Pressed
 from flows.policy import MINUTE
-from flows.table import S
+from flows.states import S
 from storage.conversations import Address, Conversations
 from storage.database import Work, run
 from storage.outbox import REPLY

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from flows.secret import Secret
-from flows.table import S
+from flows.states import S
 from storage.database import every
 from tests.conversations.conftest import MeetCore
 from tests.conversations.roads import CODE_OF_MARIE, MARIE

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from flows.inputs import Edited, Pressed, Returned, SharedContact
-from flows.table import S
+from flows.states import S
 from tests.conversations.conftest import MeetCore
 from tests.conversations.roads import CODE_OF_MARIE, MARIE
 from tests.helpers.dialogue import Dialogue

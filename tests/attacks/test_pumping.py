@@ -11,7 +11,7 @@ import pytest
 from flows.inputs import SharedContact
 from flows.policy import DAY, DEFAULT, HOUR, MINUTE
 from flows.secret import Secret
-from flows.table import S
+from flows.states import S
 from storage.codes import Codes
 from storage.database import Database, Work, open_database, run
 from storage.vault import Vault

@@ -2,7 +2,7 @@
 
 import pytest
 
-from flows.table import S
+from flows.states import S
 from storage.database import every
 from tests.conversations.conftest import MeetCore
 from tests.conversations.roads import ALL_TO_DONE, MARIE

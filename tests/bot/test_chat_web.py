@@ -16,7 +16,7 @@ from bot.channel import Mark
 from bot.terminal import MASK
 from bot.web.chat import LONGEST_FORM
 from bot.web.transcript import Piece, pieces
-from flows.table import S
+from flows.states import S
 from tests.conversations.conftest import quick_hash  # noqa: F401 - used by all tests here
 from tests.conversations.roads import MARIE, everybody
 from tests.conversations.test_terminal import environment

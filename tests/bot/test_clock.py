@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.clock import SLACK, SteadyClock
-from flows.table import S
+from flows.states import S
 from storage.database import every, open_database, run
 from storage.stamps import mend_future
 from tests.conversations.roads import CODE_OF_MARIE, everybody

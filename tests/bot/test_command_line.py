@@ -21,7 +21,8 @@ import bot.__main__ as sesame
 import locales
 from bot.diagram import MAIN_ROAD
 from bot.settings import Settings
-from flows.table import FLOW, S
+from flows.states import S
+from flows.table import FLOW
 from tests.conversations.roads import ALL_TO_DONE
 from tests.conversations.test_terminal import environment
 from tests.helpers.dialogue import Dialogue

@@ -19,7 +19,7 @@ from bot.sms.port import Simple
 from flows.chat import Chat
 from flows.inputs import EraseFailed, FromWorld, SmsDelayed, SmsFailed, TextFailed
 from flows.secret import Secret
-from flows.table import S
+from flows.states import S
 from storage.conversations import Address, Conversations
 from storage.database import Database, connect, every, run
 from storage.outbox import ERASE, REPLY, SMS, Outbox, Parcel

@@ -19,7 +19,7 @@ from bot.logs import FACTS, Event, Facts, Log, about, start_logging
 from bot.settings import BadSetting
 from bot.telegram.client import open_bot
 from flows import inputs as i
-from flows.table import S
+from flows.states import S
 from storage.database import Busy
 from tests.conversations.roads import CODE_OF_MARIE, everybody
 from tests.helpers.clock import Clock

@@ -19,7 +19,7 @@ from bot.seen import Outcome
 from bot.sms import Sms, SmsRefused, Taken
 from flows import inputs as i
 from flows.refusals import Reason
-from flows.table import S
+from flows.states import S
 from storage import accounts
 from storage.database import StorageError, every
 from tests.conversations.roads import CODE_OF_MARIE, everybody

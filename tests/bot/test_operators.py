@@ -14,7 +14,7 @@ from click.testing import Result
 
 from bot import app
 from bot.app import open_storage
-from flows.table import S
+from flows.states import S
 from storage.audit import check
 from storage.backups import backups_of, write_backup
 from storage.database import Place, every, is_url, run

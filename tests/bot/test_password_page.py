@@ -18,7 +18,7 @@ import locales
 from bot.serve import serve
 from bot.settings import BadSetting
 from bot.web.password import LONGEST, Door
-from flows.table import S
+from flows.states import S
 from storage import accounts
 from tests.bot.test_web import TOKEN
 from tests.conversations.roads import ROADS, everybody

@@ -15,7 +15,7 @@ from playwright.async_api import Browser, Page, Request, expect
 
 import locales
 from flows.questions.password import SPECIALS, check_password
-from flows.table import S
+from flows.states import S
 from storage import accounts
 from tests.browser.conftest import PageOf
 from tests.conversations.roads import ROADS, everybody

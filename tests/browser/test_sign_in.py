@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
-from flows.table import S
+from flows.states import S
 from tests.conversations.roads import ROADS, everybody
 from tests.helpers.dialogue import PASSWORD, Dialogue
 from tests.helpers.parent import CoreParent, core_parent

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bot.channel import Reply
-from flows.table import S
+from flows.states import S
 from storage import accounts
 from tests.conversations.roads import ROADS, everybody
 from tests.helpers.clock import Clock

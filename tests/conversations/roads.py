@@ -1,6 +1,6 @@
 """The way to every question, as one parent goes it."""
 
-from flows.table import S
+from flows.states import S
 from tests.helpers.dialogue import PASSWORD
 from tests.helpers.school import School, a_school
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from flows.table import S
+from flows.states import S
 from tests.conversations.conftest import Meet, MeetCore
 from tests.conversations.roads import ALL_TO_DONE, MARIE
 from tests.helpers.dialogue import PASSWORD, Dialogue

@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 
-from flows.table import S
+from flows.states import S
 from storage.database import every
 from tests.conversations.conftest import Arrive, MeetCore
 from tests.helpers.dialogue import PASSWORD, Dialogue

@@ -6,7 +6,7 @@ import pytest
 
 from bot.channel import said
 from bot.sms import Sms, Taken
-from flows.table import S
+from flows.states import S
 from tests.conversations.conftest import Arrive, Meet, MeetCore
 from tests.conversations.roads import CODE_OF_MARIE, MARIE
 from tests.helpers.clock import Clock

@@ -6,8 +6,9 @@ from bot.channel import said
 from flows.inputs import Edited, Pressed, Returned
 from flows.outputs import Ask, Refusal, Say
 from flows.refusals import Reason
+from flows.states import S
 from flows.step import step
-from flows.table import ASKING, CLOSED, NAMES, OPENED, QUESTIONS, UNDER_WAY, S
+from flows.table import ASKING, CLOSED, NAMES, OPENED, QUESTIONS, UNDER_WAY
 from storage.database import every
 from tests.conversations.conftest import Arrive, MeetCore
 from tests.conversations.roads import CODE_OF_MARIE, MARIE, ROADS

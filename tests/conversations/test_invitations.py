@@ -10,7 +10,7 @@ from click.testing import CliRunner
 import locales
 from bot.__main__ import main
 from bot.app import open_storage
-from flows.table import S
+from flows.states import S
 from storage.database import every
 from tests.conversations.conftest import MeetCore
 from tests.conversations.roads import everybody

@@ -22,7 +22,7 @@ from flows.inputs import (
 )
 from flows.policy import DAY, DEFAULT, HOUR, MINUTE, Policy, Windows
 from flows.secret import Secret
-from flows.table import S
+from flows.states import S
 from storage.accounts import Accounts
 from storage.codes import Codes
 from storage.database import Database, Work, every, open_database, run

@@ -2,7 +2,7 @@
 
 import pytest
 
-from flows.table import S
+from flows.states import S
 from tests.conversations.conftest import Arrive, MeetCore
 from tests.conversations.roads import MARIE
 from tests.helpers.dialogue import PASSWORD, Dialogue

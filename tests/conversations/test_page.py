@@ -9,7 +9,7 @@ import pytest
 import locales
 from bot.engine import PageAnswer
 from flows.outputs import Page
-from flows.table import S
+from flows.states import S
 from storage.database import every
 from tests.conversations.conftest import MeetCore
 from tests.conversations.roads import ROADS

@@ -4,7 +4,7 @@ import pytest
 
 from flows.inputs import Edited
 from flows.questions.password import SPECIALS
-from flows.table import S
+from flows.states import S
 from tests.conversations.conftest import Arrive, Meet
 from tests.conversations.roads import CODE_OF_MARIE
 from tests.helpers.dialogue import PASSWORD, pattern

@@ -3,7 +3,7 @@
 import pytest
 
 from flows.inputs import SharedContact
-from flows.table import S
+from flows.states import S
 from tests.conversations.conftest import Arrive, Meet, MeetCore
 from tests.conversations.roads import MARIE
 from tests.helpers.dialogue import Dialogue

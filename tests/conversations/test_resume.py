@@ -11,7 +11,8 @@ import pytest
 from bot.channel import said
 from bot.engine import Update
 from flows.inputs import Pressed, Returned
-from flows.table import UNDER_WAY, S
+from flows.states import S
+from flows.table import UNDER_WAY
 from storage.database import Busy, every
 from tests.conversations.conftest import Arrive, Meet, MeetCore
 from tests.conversations.roads import ALL_TO_DONE, CODE_OF_MARIE, MARIE, ROADS, everybody

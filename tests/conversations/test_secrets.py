@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import pytest
 
-from flows.table import S
+from flows.states import S
 from storage.database import every
 from tests.conversations.conftest import Arrive, MeetCore
 from tests.conversations.roads import CODE_OF_MARIE

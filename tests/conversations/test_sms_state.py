@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bot.sms import Report, Sms, SmsRefused, SmsUnclear, Status, Taken
-from flows.table import S
+from flows.states import S
 from storage.database import every
 from storage.outbox import SMS
 from tests.conversations.conftest import MeetCore

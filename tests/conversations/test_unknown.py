@@ -17,7 +17,8 @@ from bot.channel import said
 from flows.inputs import Edited, FromParent, Pressed, Returned, SentOther, SharedContact
 from flows.policy import DAY
 from flows.questions.code import read_code
-from flows.table import FLOW, S
+from flows.states import S
+from flows.table import FLOW
 from storage.database import every
 from tests.conversations.roads import CODE_OF_MARIE, MARIE
 from tests.flows.hostile import any_text

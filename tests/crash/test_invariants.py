@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from flows.table import S
+from flows.states import S
 from storage import accounts
 from storage.conversations import Address
 from storage.database import Work, run

@@ -15,7 +15,7 @@ import pytest
 
 from bot.app import open_storage
 from bot.settings import Settings
-from flows.table import S
+from flows.states import S
 from storage.database import Place, every
 from tests.bot.test_operators import CALL
 from tests.conversations.roads import ALL_TO_DONE, CHILDREN, CODE_OF_MARIE

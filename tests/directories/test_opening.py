@@ -19,7 +19,7 @@ from bot.engine import Update
 from bot.operators import erase_person
 from flows.inputs import Pressed
 from flows.secret import Secret
-from flows.table import S
+from flows.states import S
 from storage.accounts import hash_password
 from storage.database import every
 from storage.directories import Account, Directory

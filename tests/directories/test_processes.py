@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from bot.operators import erase_person
-from flows.table import S
+from flows.states import S
 from storage.database import every
 from tests.conversations.roads import ROADS, everybody
 from tests.directories.conftest import Service, until_met

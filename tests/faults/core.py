@@ -3,7 +3,8 @@
 from bot.channel import said
 from bot.engine import Update
 from flows.inputs import Input, Pressed, SharedContact
-from flows.table import OPENED, S
+from flows.states import S
+from flows.table import OPENED
 from storage.database import StorageError, every
 from tests.faults.way import ANSWERS
 from tests.helpers.dialogue import Dialogue

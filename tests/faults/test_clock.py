@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from flows.policy import DEFAULT
-from flows.table import S
+from flows.states import S
 from tests.conversations.conftest import Arrive, arrive
 from tests.conversations.roads import MARIE
 from tests.faults.core import CoreWay

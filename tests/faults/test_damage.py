@@ -14,7 +14,7 @@ import pytest
 
 import locales
 from bot.doctor import examine
-from flows.table import S
+from flows.states import S
 from storage.database import StorageError, connect
 from storage.vault import VaultError
 from tests.conversations.conftest import Arrive, arrive

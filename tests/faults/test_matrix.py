@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from bot.sms import Sms, SmsRefused, Taken
-from flows.table import S
+from flows.states import S
 from storage.database import every
 from tests.faults.way import ANSWERS, NEXT, Way
 from tests.helpers.dialogue import pattern

@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 
-from flows.table import S
+from flows.states import S
 from storage.sqlite import Sqlite
 from tests.conversations.conftest import MeetCore, meet_core
 from tests.conversations.roads import CODE_OF_MARIE

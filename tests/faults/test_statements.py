@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from flows.table import S
+from flows.states import S
 from storage.database import Database
 from storage.sqlite import Sqlite
 from tests.conversations.conftest import Arrive, arrive

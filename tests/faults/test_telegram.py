@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bot.engine import Update
-from flows.table import S
+from flows.states import S
 from storage.database import StorageError
 from tests.faults.way import Way
 from tests.helpers.dialogue import pattern

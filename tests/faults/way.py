@@ -3,7 +3,7 @@
 import asyncio
 import re
 
-from flows.table import S
+from flows.states import S
 from tests.helpers.dialogue import PASSWORD, Dialogue, _button_keys, pattern
 from tests.helpers.invariants import check, done_at, told_on
 from tests.telegram.chat_driver import TelegramParent

@@ -9,7 +9,8 @@ from operator import itemgetter
 from flows import inputs as i
 from flows import outputs as o
 from flows.chat import Chat, Child
-from flows.table import FLOW, Row, S
+from flows.states import Row, S
+from flows.table import FLOW
 
 NOW = datetime(2026, 3, 10, 9, 0, tzinfo=UTC)
 LEA, TOM = i.ChildKnown(1, "Léa", "D", "Collège"), i.ChildKnown(2, "Tom", "D", "École")

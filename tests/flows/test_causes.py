@@ -9,8 +9,9 @@ from flows.policy import DEFAULT
 from flows.questions.password import check_password
 from flows.refusals import Reason, Refused
 from flows.secret import Secret
+from flows.states import S
 from flows.step import fire, step
-from flows.table import FLOW, S
+from flows.table import FLOW
 from flows.turn import Turn
 from tests.flows.samples import NOW, Line, a_chat, lines, ways
 

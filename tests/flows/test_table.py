@@ -27,6 +27,7 @@ from flows.policy import DEFAULT
 from flows.questions.password import check_password
 from flows.refusals import Reason, Refused
 from flows.secret import Secret
+from flows.states import S
 from flows.step import fire, step
 from flows.table import (
     ASKING,
@@ -38,7 +39,6 @@ from flows.table import (
     QUESTIONS,
     UNDER_WAY,
     WAITING,
-    S,
 )
 from flows.turn import Turn
 from locales import LANGUAGES

@@ -34,8 +34,9 @@ from flows import step as stepping
 from flows.chat import Chat
 from flows.hearing import offered
 from flows.policy import DEFAULT
+from flows.states import S
 from flows.step import step
-from flows.table import CLOSED, COMMANDS, ENDED, FLOW, INTERRUPTIONS, QUESTIONS, WAITING, S
+from flows.table import CLOSED, COMMANDS, ENDED, FLOW, INTERRUPTIONS, QUESTIONS, WAITING
 from flows.turn import Turn
 from tests.flows.hostile import any_text
 from tests.flows.samples import LEA, NOW, TOM, WORLD, Line, answers_to, lines, ways

@@ -22,7 +22,7 @@ from typing import Any, Generic, TypeVar
 
 import locales
 from bot.settings import read_duration
-from flows.table import S
+from flows.states import S
 from tests.helpers.clock import Clock
 from tests.helpers.parent import Comes, Parent, Phone
 from tests.helpers.school import INVITATION

@@ -21,7 +21,8 @@ from flows.chat import Chat
 from flows.policy import DAY, DEFAULT, Policy, Windows
 from flows.questions.name import fold
 from flows.questions.phone import read_phone
-from flows.table import QUESTIONS, WAITING, S
+from flows.states import S
+from flows.table import QUESTIONS, WAITING
 from storage import database as storage
 from storage.conversations import Address, Conversations
 from storage.database import Database, Work, every

@@ -30,7 +30,7 @@ from flows.chat import Chat
 from flows.questions.phone import Kind, area, classify, read_contact
 from flows.refusals import Refused
 from flows.secret import Secret
-from flows.table import S
+from flows.states import S
 from storage.conversations import Address
 from storage.database import every, open_database
 from storage.importing.load import load

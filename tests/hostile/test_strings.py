@@ -10,7 +10,8 @@ import pytest
 from flows.chat import Chat
 from flows.inputs import Edited
 from flows.questions.password import MAX_LENGTH
-from flows.table import ENDED, QUESTIONS, S
+from flows.states import S
+from flows.table import ENDED, QUESTIONS
 from tests.conversations.conftest import Arrive
 from tests.flows.samples import a_chat
 from tests.hostile.strings import NAUGHTY, STRINGS

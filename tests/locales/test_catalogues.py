@@ -19,7 +19,8 @@ from flows.outputs import Exact
 from flows.policy import DEFAULT
 from flows.questions.code import read_code
 from flows.questions.password import MIN_LENGTH, SPECIALS, Rule
-from flows.table import COMMANDS, INTERRUPTIONS, QUESTIONS, S
+from flows.states import S
+from flows.table import COMMANDS, INTERRUPTIONS, QUESTIONS
 from flows.turn import STEPS
 from locales import LANGUAGES, command, guess, label, recognise, say
 from tests.flows.test_causes import AT_THE_DOOR

@@ -13,7 +13,7 @@ from bot.engine import Update
 from flows.chat import Chat, Child
 from flows.inputs import CodeOnItsWay, Pressed
 from flows.secret import Secret
-from flows.table import S
+from flows.states import S
 from storage.conversations import Address
 from storage.database import Place, Work, every, run
 from tests.helpers.parent import Phone, test_settings

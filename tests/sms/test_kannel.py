@@ -16,7 +16,7 @@ from bot.sms.choosing import sms_sender
 from bot.sms.http import HttpSms
 from bot.web.reports import routes
 from bot.web.server import application, listening
-from flows.table import S
+from flows.states import S
 from tests.conversations.conftest import MeetCore
 from tests.conversations.roads import CODE_OF_MARIE
 from tests.helpers.parent import test_settings

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.table import S
+from flows.states import S
 from storage import accounts
 from tests.helpers.dialogue import PASSWORD, Dialogue
 from tests.helpers.school import a_school

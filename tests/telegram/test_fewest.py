@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from flows.table import S
+from flows.states import S
 from storage import accounts
 from tests.conversations.roads import everybody
 from tests.helpers.clock import Clock

@@ -18,7 +18,7 @@ from bot.telegram.outgoing import TelegramChannel
 from bot.telegram.profile import COMMANDS, introduce
 from flows.inputs import EraseFailed
 from flows.outputs import Exact, Say
-from flows.table import S
+from flows.states import S
 from storage import accounts
 from storage.conversations import Address
 from tests.conversations.roads import ROADS

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bot.engine import Update
-from flows.table import S
+from flows.states import S
 from tests.faults.way import Way
 from tests.helpers.school import a_school
 from tests.telegram.chat_driver import telegram_parent

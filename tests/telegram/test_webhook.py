@@ -30,7 +30,7 @@ from bot.engine import Update
 from bot.settings import BadSetting
 from bot.telegram.webhook import LARGEST, MOST_AT_ONCE
 from bot.web.certificate import read_tls
-from flows.table import S
+from flows.states import S
 from storage.database import StorageError
 from tests.conversations.roads import ALL_TO_DONE
 from tests.helpers.dialogue import Dialogue

@@ -23,7 +23,7 @@ from bot.rendering import Renderer
 from flows.chat import Chat
 from flows.inputs import Pressed
 from flows.policy import DEFAULT
-from flows.table import S
+from flows.states import S
 from storage import accounts
 from storage.conversations import Address
 from storage.database import migrations

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.table import ASKING, S
+from flows.states import S
+from flows.table import ASKING
 from storage import accounts, database
 from storage.backups import backups_of
 from storage.database import every, moment
