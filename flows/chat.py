@@ -8,13 +8,18 @@ from flows.policy import Policy
 from flows.states import S
 from flows.table import CLOSED, ENDED, WAITING
 
-VERSION = 2
+VERSION = 3
 """Of the record's shape. A record of an earlier version is brought up to date by `from_dict`."""
 
 
 _MOMENTS = {
     *("seen_at", "code_sent_at", "code_expires_at", "proved_at", "ticket_until", "locked_until"),
+    *("reopen_until",),
 }
+
+
+_RENAMED = {"has_account": "menu"}
+"""States of an older Sésame that are no more, and where such a conversation stands now."""
 
 
 @dataclass(slots=True)
@@ -25,6 +30,7 @@ class Child:
     first: str
     initial: str
     school: str
+    uai: str = ""
     status: str = "waiting"  # waiting, confirmed, aside (three wrong dates), not_mine
 
 
@@ -68,6 +74,22 @@ class Chat:
     identifier: str = field(default="", repr=False)
     told_opening: bool = False  # that the account service does not answer
     texted: bool = False  # the identifier was sent by SMS
+
+    goal: str = ""  # what the parent came for: flows.account.table.GOALS; "" is an activation
+    letter: bool = False  # came by a letter of the school: no number of the register is needed
+    login: str = field(default="", repr=False)  # an identifier that was typed, and proves nothing
+    new_phone: str = field(default="", repr=False)  # E.164: to be proved, then the account's
+    new_email: str = field(default="", repr=False)
+    email: str = field(default="", repr=False)  # the account's, masked
+    child_school: str = field(default="", repr=False)  # of the child to add, as it was typed
+    home: str = ""  # the state that a list of services was asked for from
+    last_digits: str = ""  # of the account's number, where another one was proved
+    reopen_until: datetime | None = None  # a closed account is erased then
+
+    notice: str = ""  # of another guardian's account, to which the parent can still object
+    reminded: bool = False  # of this activation: never a second time
+    muted: bool = False  # "don't remind me"
+
     locks: int = 0  # how many pauses so far: each is longer
     locked_until: datetime | None = None
 
@@ -82,6 +104,7 @@ class Chat:
             locked_until=self.locked_until,
             burnt=self.burnt,
             away=self.away,
+            notice=self.notice,
         )
         for known in fields(Chat):
             setattr(self, known.name, getattr(fresh, known.name))
@@ -139,4 +162,5 @@ class Chat:
             values[name] = tuple(values.get(name, ()))
         values["pressed"] = values.get("pressed") and tuple(values["pressed"])
         values["children"] = [Child(**child) for child in values.get("children", ())]
-        return cls(**{**values, "state": S(values["state"])})
+        state = _RENAMED.get(values["state"], values["state"])
+        return cls(**{**values, "state": S(state)})

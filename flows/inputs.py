@@ -5,7 +5,7 @@ questions in `outputs`, the third is time.
 """
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 
 # ---- from the parent -------------------------------------------------------------------------
 
@@ -229,6 +229,7 @@ class ChildKnown:
     first: str
     initial: str
     school: str
+    uai: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,9 +261,22 @@ class NoChildYet:
 
 @dataclass(frozen=True, slots=True)
 class AccountExists:
-    """This guardian has an account already."""
+    """This guardian has an account already, and this is known of it.
+
+    `status`: "open"; "frozen", until the school unfreezes it; "closed", it can be opened again
+    before `until`; "moved", it has another number than the one that was proved: then nothing is
+    told but that number's last two digits, unless the parent came by a letter of the school.
+    """
 
     identifier: str
+    status: str = "open"
+    phone: str = field(default="", repr=False)  # the account's own, E.164
+    guardians: tuple[int, ...] = ()
+    children: tuple[ChildKnown, ...] = field(default=(), repr=False)  # of the account
+    avoid: tuple[str, ...] = field(default=(), repr=False)  # what a password must not hold
+    email: str = field(default="", repr=False)  # masked
+    until: datetime | None = None
+    last_digits: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,6 +342,170 @@ class PasswordGone:
     """The password was kept as long as it may be, and is erased: it is asked for again."""
 
 
+@dataclass(frozen=True, slots=True)
+class LetterRight:
+    """The letter's code is good, and from now on this conversation's: whom the letter is for."""
+
+    last: str = field(repr=False)
+    first: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class LetterWrong:
+    """No such code, or not any more; `left` tries remain."""
+
+    left: int
+
+
+@dataclass(frozen=True, slots=True)
+class AccountTied:
+    """Several people have an account with the number that was proved: the name tells them apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class NoAccount:
+    """Nobody has an account with the number that was proved, or with that identifier."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccountChanged:
+    """The account was changed, and this is stored.
+
+    `what` is the word of the table: password_set, phone_changed, email_changed, child_added,
+    child_dropped, others_signed_out, account_closed (until `until`), account_reopened,
+    account_frozen, account_erased.
+    """
+
+    what: str
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AccountUnchanged:
+    """The account service refuses the change, or was silent for too long."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChildFound:
+    """A child of the parent's at that school, who is not on the account yet."""
+
+    child: ChildKnown
+
+
+@dataclass(frozen=True, slots=True)
+class ChildOnAccount:
+    """The child is on the account already."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChildNotFound:
+    """The parent's record at that school, if there is one, has no such child."""
+
+
+@dataclass(frozen=True, slots=True)
+class SignIn:
+    """A conversation in which the account is open: on which channel, since when."""
+
+    channel: str
+    since: datetime
+    here: bool  # it is this one
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """Something that was done to the account: a word of a closed list (`happening.*`)."""
+
+    what: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SignInsFound:
+    """Where the account is open, and what was done to it lately, the newest first."""
+
+    sign_ins: tuple[SignIn, ...]
+    happenings: tuple[Happening, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DataFound:
+    """What is kept of the parent, besides this conversation."""
+
+    identifier: str
+    name: str = field(repr=False)
+    phone: str = field(repr=False)  # E.164
+    email: str = field(repr=False)  # whole; empty where there is none
+    opened_at: datetime
+    children: tuple[str, ...] = field(repr=False)  # first names
+    schools: tuple[str, ...]  # whose register knows the parent
+    conversations: int  # in which the account is open
+    happenings: int  # rows of the audit record
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceOpen:
+    """A service that is open now, for this child's school: its name in each language."""
+
+    school: str
+    names: dict[str, str]
+    link: str
+    closes: date | None
+
+
+@dataclass(frozen=True, slots=True)
+class ServicesFound:
+    """All that the children's schools offer today, school by school."""
+
+    services: tuple[ServiceOpen, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EmailFailed:
+    """The e-mail with the code did not leave, or nobody knows whether it did."""
+
+
+@dataclass(frozen=True, slots=True)
+class Noticed:
+    """Something was done to another guardian's account (or to this parent's own).
+
+    `about`: activated, password, phone, identifier, closed. `child` is a first name that both have.
+    The parent can object: `notice` stands for it.
+    """
+
+    notice: str = field(repr=False)
+    about: str
+    child: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Objected:
+    """The account that the notice was about is frozen from now on."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotObjected:
+    """There is no such notice, or not any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class SignedOut:
+    """The account is not open in this conversation any more.
+
+    `why`: password (it was changed elsewhere), others (closed from elsewhere), frozen, closed,
+    erased.
+    """
+
+    identifier: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Thawed:
+    """The school has unfrozen the account."""
+
+    identifier: str
+
+
 # ---- time ------------------------------------------------------------------------------------
 
 
@@ -373,5 +551,23 @@ FromWorld = (
     | SmsFailed
     | SmsFound
     | TextFailed
+    | LetterRight
+    | LetterWrong
+    | AccountTied
+    | NoAccount
+    | AccountChanged
+    | AccountUnchanged
+    | ChildFound
+    | ChildOnAccount
+    | ChildNotFound
+    | SignInsFound
+    | DataFound
+    | ServicesFound
+    | EmailFailed
+    | Noticed
+    | Objected
+    | NotObjected
+    | SignedOut
+    | Thawed
 )
 Input = FromParent | FromWorld | TimeCame | Blocked

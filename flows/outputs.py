@@ -88,6 +88,7 @@ class Ask:
     hidden: bool = False
     page: bool = False
     copy: bool = False
+    silent: bool = False  # nobody asked for it: it comes without a sound
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +110,7 @@ class Erase:
 
 @dataclass(frozen=True, slots=True)
 class LookUpInvitation:
-    """Whom was this link made for? Answered by Invited or NotInvited."""
+    """Whom was this link made for? Answered by Invited, LetterRight or NotInvited."""
 
     token: str = field(repr=False)
 
@@ -127,14 +128,19 @@ class LookUpNumber:
 
 @dataclass(frozen=True, slots=True)
 class RequestCode:
-    """Make a code for this number and send it if the register knows the number.
+    """Make a code for this number and send it if the register, or an account, knows the number.
 
-    Answered by CodeOnItsWay, CodeTooSoon or CodeBudgetSpent, whether it is known or not.
+    Answered by CodeOnItsWay, CodeTooSoon or CodeBudgetSpent, whether it is known or not. With a
+    `login` there is no number: the code goes to the account's own, if there is such an account.
+    `because`: "known", as said; "letter", this conversation came by a letter of the school;
+    "change", the parent proved the account's number and wants this one instead.
     """
 
     phone: str = field(repr=False)
     last: str = field(repr=False)
     first: str = field(repr=False)
+    login: str = field(default="", repr=False)
+    because: str = "known"
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +152,7 @@ class CheckCode:
 
     phone: str = field(repr=False)
     code: Secret
+    login: str = field(default="", repr=False)  # where the code was asked for by it
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,12 +176,14 @@ class CancelCode:
 class MatchGuardian:
     """Who is this, now that the number is proved?
 
-    Answered by GuardianMatched, NameDiffers, NotLegalGuardian, NoChildYet or AccountExists.
+    Answered by GuardianMatched, NameDiffers, NotLegalGuardian, NoChildYet or AccountExists. By a
+    `letter`, it is the person whom the letter is for, whatever number the register has.
     """
 
     phone: str = field(repr=False)
     last: str = field(repr=False)
     first: str = field(repr=False)
+    letter: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +225,167 @@ class OpenAccount:
     digest: str = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class CheckLetter:
+    """Is this the code of a letter of the school? Answered by LetterRight or LetterWrong."""
+
+    code: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class ReadAccount:
+    """Which account is it whose number was proved, and how does it stand?
+
+    By `identifier` where it is known, else by the `login` that was typed, else by the number.
+    Answered by AccountExists, AccountTied or NoAccount.
+    """
+
+    identifier: str
+    login: str = field(repr=False)
+    phone: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SetPassword:
+    """Give the account this password, close all other sign-ins: the one before is dead at once.
+
+    Answered by AccountChanged, PasswordGone, PasswordNotTaken or AccountUnchanged; in an outside
+    service later. AccountLate tells that it takes long.
+    """
+
+    identifier: str
+    digest: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ChangePhone:
+    """The account's number is this one from now on. Answered by AccountChanged."""
+
+    identifier: str
+    phone: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class RequestEmailCode:
+    """Make a code and send it to this address.
+
+    Answered by CodeOnItsWay, CodeTooSoon or CodeBudgetSpent.
+    """
+
+    email: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class CheckEmailCode:
+    """Is this the newest code for the address? Answered as CheckCode is."""
+
+    email: str = field(repr=False)
+    code: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeEmail:
+    """The account's address is this one from now on. Answered by AccountChanged."""
+
+    identifier: str
+    email: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class FindChild:
+    """Has the parent a child of this first name at this school (its name, town or UAI)?
+
+    Answered by ChildFound, ChildOnAccount or ChildNotFound.
+    """
+
+    identifier: str
+    school: str
+    first: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class AddChild:
+    """The child's birthdate was right: on the account from now on. Answered by AccountChanged."""
+
+    identifier: str
+    pupil: int
+
+
+@dataclass(frozen=True, slots=True)
+class DropChild:
+    """Not this parent's child: off the account at once. Answered by AccountChanged."""
+
+    identifier: str
+    pupil: int
+
+
+@dataclass(frozen=True, slots=True)
+class SignOutOthers:
+    """Close the account in all other conversations. Answered by AccountChanged."""
+
+    identifier: str
+
+
+@dataclass(frozen=True, slots=True)
+class CloseAccount:
+    """Close it; it can be opened again until a day. Answered by AccountChanged."""
+
+    identifier: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReopenAccount:
+    """Open it again. Answered by AccountChanged."""
+
+    identifier: str
+
+
+@dataclass(frozen=True, slots=True)
+class FreezeAccount:
+    """Its own guardian says that somebody else opened it. Answered by AccountChanged."""
+
+    identifier: str
+
+
+@dataclass(frozen=True, slots=True)
+class EraseAccount:
+    """Erase it and all that was kept beside the register. Answered by AccountChanged."""
+
+    identifier: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListSignIns:
+    """Answered by SignInsFound."""
+
+    identifier: str
+
+
+@dataclass(frozen=True, slots=True)
+class GatherData:
+    """Answered by DataFound."""
+
+    identifier: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListServices:
+    """What do the schools of the account's children offer today? Answered by ServicesFound."""
+
+    identifier: str
+
+
+@dataclass(frozen=True, slots=True)
+class Object:
+    """Freeze the account that a notice was about: by the notice, or by the code in its SMS or mail.
+
+    Answered by Objected or NotObjected.
+    """
+
+    notice: str = field(default="", repr=False)
+    code: Secret | None = None
+
+
 # ---- requests without an answer --------------------------------------------------------------
 
 
@@ -223,8 +393,8 @@ class OpenAccount:
 class TellSchool:
     """Note for the school.
 
-    `about` is "not_mine", "birthdate" (a child put aside) or "not_opened" (the account service
-    refused).
+    `about` is "not_mine", "birthdate" (a child put aside), "not_opened" (the account service
+    refused) or "phone" (the account has another number, which the parent wants written down).
     """
 
     about: str
@@ -238,6 +408,16 @@ class TextIdentifier:
 
     phone: str = field(repr=False)
     identifier: str
+
+
+@dataclass(frozen=True, slots=True)
+class TellOthers:
+    """Let the child's other guardians and the account's e-mail know: activated, identifier,
+    password, phone, closed (RELIABILITY T6). They can object.
+    """
+
+    identifier: str
+    about: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +436,25 @@ Question = (
     | ComparePassword
     | CheckBirthdate
     | OpenAccount
+    | CheckLetter
+    | ReadAccount
+    | SetPassword
+    | ChangePhone
+    | RequestEmailCode
+    | CheckEmailCode
+    | ChangeEmail
+    | FindChild
+    | AddChild
+    | DropChild
+    | SignOutOthers
+    | CloseAccount
+    | ReopenAccount
+    | FreezeAccount
+    | EraseAccount
+    | ListSignIns
+    | GatherData
+    | ListServices
+    | Object
 )
 Output = (
     Say
@@ -266,6 +465,7 @@ Output = (
     | CancelCode
     | TellSchool
     | TextIdentifier
+    | TellOthers
     | AnswersErased
     | Question
 )

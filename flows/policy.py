@@ -42,6 +42,18 @@ class Policy:
     page_tries: Windows = ((15 * MINUTE, 30),)  # openings and sendings of it in one chat
     ticket_validity: timedelta = 15 * MINUTE  # of a page that was opened
     proof_validity: timedelta = 30 * MINUTE  # between the code and the password
+    proof_shows: timedelta = 10 * MINUTE  # between the code and "my account"
+    letter_tries: Windows = ((DAY, 5),)  # wrong codes of letters in one chat
+    email: bool = False  # e-mail can be sent
+    email_codes: Windows = ((DAY, 5), (30 * DAY, 15))  # of one chat, and to one address
+    notice_texts: Windows = ((DAY, 3),)  # SMS about other guardians' accounts to one number
+    notice_validity: timedelta = 30 * DAY  # until then it can be objected to
+    object_tries: Windows = ((DAY, 10),)  # wrong codes of notices in one chat
+    reopen_within: timedelta = 30 * DAY  # a closed account is erased then
+    remind: bool = True  # once, on the day after a silence in the middle of an activation
+    remind_from: int = 9  # o'clock at the school
+    remind_until: int = 20
+    timezone: str = "Europe/Paris"  # of schools and numbers of which nothing else is known
     keep_unproved: timedelta = DAY
     keep_idle: timedelta = 7 * DAY
     nudge_after: timedelta = 90 * timedelta(seconds=1)  # no code typed: offer help unasked

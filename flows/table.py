@@ -8,9 +8,11 @@ documentation and the tests are all made from these two tables.
 
 The order is the tutorial's (EDUCONNECT.md): profile (3), "je n'ai pas de compte" (4), name and
 mobile (5), send (6), code (7), password twice (8), children (9), identifier (10). Nothing is
-created before OPENING, the last check.
+created before OPENING, the last check. What parents come back for once there is an account stands
+in `flows.account.table`, which has the same shape.
 """
 
+from flows.account import table as account
 from flows.states import STAY, Question, Row, S
 
 QUESTIONS: dict[S, Question] = {
@@ -18,8 +20,7 @@ QUESTIONS: dict[S, Question] = {
     S.LANGUAGE: Question(("fr", "en"), back=False),
     S.PROFILE: Question(("parent", "pupil", "language"), back=False),
     S.PUPIL: Question(("parent",)),
-    S.MENU: Question(("activate", "has_account")),
-    S.HAS_ACCOUNT: Question(("activate",)),
+    S.MENU: Question(("activate", "letter", "forgot_identifier", "forgot_password", "manage")),
     S.LAST_NAME: Question(step=1, hint=True),
     S.SPLIT_NAME: Question(("yes", "no"), step=1),
     S.FIRST_NAME: Question(step=1, hint=True),
@@ -38,26 +39,35 @@ QUESTIONS: dict[S, Question] = {
     S.BIRTHDATE_CHECK: Question(("yes", "no"), step=5),
     S.RECAP: Question(("activate_now", "correct", "child_missing"), step=6),
     S.CORRECT: Question(("fix_password", "fix_children"), step=6),
-    S.DONE: Question(("services", "text_me", "another"), back=False, copy=True),
-    S.ALREADY: Question(("services", "another"), back=False, copy=True),
+    S.DONE: Question(("services", "text_me", "manage", "another"), back=False, copy=True),
+    S.ALREADY: Question(
+        ("services", "new_password", "manage", "not_me", "another"), back=False, copy=True
+    ),
     S.NOT_LEGAL: Question(("restart",), back=False),
     S.NO_CHILD: Question(("restart",), back=False),
     S.REFUSED: Question(("restart",), back=False),
-}
+} | account.QUESTIONS
 
 INTERRUPTIONS: dict[str, tuple[str, ...]] = {
     "cancel": ("stop", "continue"),
     "start": ("continue", "restart"),
     "erase": ("erase_all", "continue"),
+    "remind": ("continue", "mute"),  # after a silence, once
+    "notice": ("object", "not_object"),  # another guardian's account: is that normal?
 }
 """Questions about the conversation itself, asked over any state without leaving it."""
 
-COMMANDS = ("back", "cancel", "help", "language", "status", "human", "erase", "start", "fr", "en")
+COMMANDS = (
+    *("back", "cancel", "help", "language", "status", "human", "privacy", "erase", "start"),
+    *("fr", "en"),
+)
 """Understood at every question, as a command, a button or a plain word."""
 
 ASKING = list(QUESTIONS)
 PASSWORDS = [S.PASSWORD, S.PASSWORD_AGAIN]
-NAMES = [S.LAST_NAME, S.FIRST_NAME]  # a plain word is a name here, not a command (MISSION 4.1)
+NAMES = [  # a plain word is a name here, not a command (MISSION 4.1)
+    *(S.LAST_NAME, S.FIRST_NAME, S.CHILD_SCHOOL, S.CHILD_NAME),
+]
 WAITING = [
     S.INVITING,
     S.LOOKING_UP,
@@ -72,17 +82,23 @@ WAITING = [
     S.CHECKING_BIRTHDATE,
     S.OPENING,
     S.LOOKING_FOR_TEXT,
+    *(S.CHECKING_LETTER, S.READING, S.CHANGING, S.SENDING_EMAIL, S.CHECKING_EMAIL),
+    *(S.FINDING_CHILD, S.LOOKING_AT_SIGN_INS, S.GATHERING, S.LISTING),
 ]
 ENDED = [S.START, S.STOPPED, S.EXPIRED]  # any message begins (again)
 OPENED = [S.DONE, S.ALREADY]  # there is an account
-SENT_AWAY = [S.PUPIL, S.NOT_LEGAL, S.NO_CHILD, S.REFUSED]
+SENT_AWAY = [
+    *(S.PUPIL, S.NOT_LEGAL, S.NO_CHILD, S.REFUSED),
+    *(S.OTHER_PHONE, S.FROZEN, S.REOPEN, S.NOT_RECOVERED),
+]
 CLOSED = [S.LANGUAGE, *OPENED, *SENT_AWAY]  # nothing to stop or to resume
-ARRIVING = [*ENDED, S.LANGUAGE, S.PROFILE, S.MENU, S.HAS_ACCOUNT, *SENT_AWAY]  # no answers yet
+ARRIVING = [*ENDED, S.LANGUAGE, S.PROFILE, S.MENU, *SENT_AWAY]  # no answers yet
 UNDER_WAY = [state for state in ASKING if state not in CLOSED]
 TALKING = [*UNDER_WAY, *OPENED, *SENT_AWAY]  # in a language
 EVERYWHERE = list(S)
 # fmt: off
 FLOW: list[Row] = [
+    *account.FLOW,
     # in                  when heard           provided            go to            then
     (ENDED,              "begin",             "language_known",   S.PROFILE,       "welcome"),
     (ENDED,              "begin",             None,               S.LANGUAGE,      "ask"),
@@ -99,10 +115,7 @@ FLOW: list[Row] = [
     (S.PUPIL,            "parent",            None,               S.MENU,          "ask"),
     (S.PUPIL,            "back",              None,               S.PROFILE,       "ask"),
     (S.MENU,             "activate",          None,               S.LAST_NAME,     "ask"),
-    (S.MENU,             "has_account",       None,               S.HAS_ACCOUNT,   "ask"),
     (S.MENU,             "back",              None,               S.PROFILE,       "ask"),
-    (S.HAS_ACCOUNT,      "activate",          None,               S.LAST_NAME,     "ask"),
-    (S.HAS_ACCOUNT,      "back",              None,               S.MENU,          "ask"),
 
     (S.LAST_NAME,        "name",              None,               S.FIRST_NAME,    "ask"),
     (S.LAST_NAME,        "two_names",         None,               S.SPLIT_NAME,    "ask"),
@@ -236,11 +249,11 @@ FLOW: list[Row] = [
     (S.OPENING,          "account_opened",    None,               S.DONE,          "close"),
     (S.OPENING,          "account_exists",    None,               S.ALREADY,       "close"),
     # Where accounts are opened elsewhere: until that service has answered, and what it may refuse.
-    (S.OPENING,          "account_late",      "told_account_late", STAY,           "say_nothing"),
-    (S.OPENING,          "account_late",      None,               STAY,            "say_account_late"),
-    (S.OPENING,          "wait",              "told_account_late", STAY,           "say_account_waits"),
-    (S.OPENING,          "language",          None,               STAY,            "say_language_meanwhile"),
-    (S.OPENING,          "human",             None,               STAY,            "say_human_meanwhile"),
+    (account.LASTING,    "account_late",      "told_account_late", STAY,           "say_nothing"),
+    (account.LASTING,    "account_late",      None,               STAY,            "say_account_late"),
+    (account.LASTING,    "wait",              "told_account_late", STAY,           "say_account_waits"),
+    (account.LASTING,    "language",          None,               STAY,            "say_language_meanwhile"),
+    (account.LASTING,    "human",             None,               STAY,            "say_human_meanwhile"),
     (S.OPENING,          "account_elsewhere", None,               S.RECAP,         "say_account_elsewhere"),
     (S.OPENING,          "password_gone",     None,               S.PASSWORD,      "say_password_gone"),
     (S.OPENING,          "password_not_taken", None,              S.PASSWORD,      "say_password_not_taken"),
@@ -249,7 +262,6 @@ FLOW: list[Row] = [
     (S.DONE,             "text_me",           None,               S.LOOKING_FOR_TEXT, "look_for_text"),
     (S.LOOKING_FOR_TEXT, "sms_found",         None,               S.DONE,          "say_text_found"),
     (S.DONE,             "text_failed",       None,               STAY,            "say_text_failed"),
-    (OPENED,             "services",         None,               STAY,            "say_services"),
     (OPENED,             "another",          None,               S.LAST_NAME,     "start_over"),
 
     (OPENED,             "small_talk",        None,               STAY,            "ask"),
@@ -260,12 +272,15 @@ FLOW: list[Row] = [
     (ASKING,             "language",          None,               STAY,            "say_language"),
     (ASKING,             "return",            None,               STAY,            "welcome_back"),
     (ASKING,             "human",             None,               STAY,            "say_human"),
+    (ASKING,             "privacy",           None,               STAY,            "say_privacy"),
     (ASKING,             "back",              None,               STAY,            "say_first_question"),
     (ASKING,             "stale",             None,               STAY,            "say_stale"),
     (ASKING,             "edited",            None,               STAY,            "say_edited"),
     (ASKING,             "refused",           None,               STAY,            "refuse"),
     (UNDER_WAY,          "cancel",            None,               STAY,            "interrupt"),
     (UNDER_WAY,          "start",             None,               STAY,            "interrupt"),
+    (UNDER_WAY,          "remind",            None,               STAY,            "remind"),
+    (UNDER_WAY,          "mute",              None,               STAY,            "mute"),
     (TALKING,            "erase",             None,               STAY,            "interrupt"),
     (TALKING,            "continue",          None,               STAY,            "ask"),
     (TALKING,            "stop",              None,               S.STOPPED,       "stop"),
@@ -290,5 +305,6 @@ FLOW: list[Row] = [
     (CLOSED,             "expire",            None,               S.START,         "forget"),
     (EVERYWHERE,         "blocked",           None,               STAY,            "fall_silent"),
     (EVERYWHERE,         "erase_failed",      None,               STAY,            "say_not_erased"),
+    *account.EVERYWHERE,
 ]
 # fmt: on

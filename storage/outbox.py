@@ -9,6 +9,7 @@ from storage.database import Row, Work, every, moment, one, run, stamp
 from storage.vault import Vault
 
 REPLY, ERASE, SMS, ACCOUNT = "reply", "erase", "sms", "account"
+EMAIL, TELL = "email", "tell"
 _COLUMNS = "id, chat, kind, body, attempts, due_at, created_at, expires_at, status, worker"
 
 # The oldest parcel of a kind that is not done with. No other one of the kind leaves before it, so

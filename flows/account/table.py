@@ -1,0 +1,260 @@
+"""What parents come back for, once there is an account: the second table of the same shape.
+
+Its rows are tried before those of `flows.table`, whose questions it borrows (name, mobile, code,
+password, birthdate): what a parent came for is the chat's `goal`, and the rows that depend on it
+look at it. Nothing tells whether an account exists before its number is proved, and nothing is
+shown or changed on a proof older than 10 minutes (RELIABILITY 5).
+"""
+
+from flows.states import STAY, Question, Row, S
+
+QUESTIONS: dict[S, Question] = {
+    S.LETTER: Question(hint=True),
+    S.WHICH_ACCOUNT: Question(contact=True, hint=True),
+    S.NO_ACCOUNT: Question(("activate",), back=False),
+    S.OTHER_PHONE: Question(("letter", "restart"), back=False),
+    S.FROZEN: Question(("another",), back=False),
+    S.REOPEN: Question(("reopen",), back=False),
+    S.NOT_RECOVERED: Question(("letter", "restart"), back=False),
+    S.NOT_ME: Question(("yes", "no")),
+    S.PROVE: Question(("send_code",)),
+    S.MANAGE: Question(
+        (
+            *("services", "change_password", "change_phone", "change_email", "children"),
+            *("sign_ins", "my_data", "close_account"),
+        )
+    ),
+    S.NEW_PHONE: Question(contact=True, hint=True),
+    S.TELL_PHONE: Question(("yes", "no"), back=False),
+    S.EMAIL: Question(hint=True),
+    S.EMAIL_TYPO: Question(("yes", "no")),
+    S.EMAIL_CODE: Question(("resend", "other_address"), hint=True),
+    S.MY_CHILDREN: Question(("add_child", "not_my_child")),
+    S.CHILD_SCHOOL: Question(hint=True),
+    S.CHILD_NAME: Question(hint=True),
+    S.WRONG_CHILD: Question(("yes", "no")),
+    S.WRONG_CHILD_SURE: Question(("yes", "no")),
+    S.SIGN_INS: Question(("sign_out_others",)),
+    S.MY_DATA: Question(("forget_me",)),
+    S.FORGET_ME: Question(("yes", "no")),
+    S.CLOSE: Question(("close_now",)),
+}
+
+GOALS = {
+    "activate": "",
+    "letter": "",
+    "forgot_identifier": "identifier",
+    "forgot_password": "password",
+    "new_password": "password",
+    "manage": "manage",
+    "change_password": "new_password",
+    "change_phone": "new_phone",
+    "add_child": "new_child",
+}
+"""What the conversation is about from this choice on. "" is an activation."""
+
+HOME = [S.DONE, S.ALREADY]
+KNOWN = [S.MATCHING, S.READING]  # the account is found, and its number was proved
+INSIDE = [  # opened by a fresh proof only
+    *(S.MANAGE, S.NEW_PHONE, S.TELL_PHONE, S.EMAIL, S.EMAIL_TYPO, S.EMAIL_CODE),
+    *(S.MY_CHILDREN, S.CHILD_SCHOOL, S.CHILD_NAME, S.WRONG_CHILD, S.WRONG_CHILD_SURE),
+    *(S.SIGN_INS, S.MY_DATA, S.FORGET_ME, S.CLOSE),
+]
+GUARDED = [
+    *INSIDE,
+    *HOME,
+    S.REOPEN,
+    S.NOT_ME,
+]  # what changes or shows something needs a fresh proof
+LASTING = [S.OPENING, S.CHANGING]  # an account service may take its time
+
+# fmt: off
+FLOW: list[Row] = [
+    # in                  when heard           provided            go to            then
+    # ---- by the school's letter: any mobile may be given, and all children's birthdates are asked
+    (S.MENU,             "letter",            None,               S.LETTER,        "ask"),
+    ([S.OTHER_PHONE, S.NOT_RECOVERED], "letter", None,            S.LETTER,        "begin_by_letter"),
+    (S.LETTER,           "letter_code",       None,               S.CHECKING_LETTER, "check_letter"),
+    (S.LETTER,           "back",              None,               S.MENU,          "ask"),
+    (S.CHECKING_LETTER,  "letter_right",      None,               S.INVITED,       "ask"),
+    (S.CHECKING_LETTER,  "letter_wrong",      "tries_left",       S.LETTER,        "say_wrong_letter"),
+    (S.CHECKING_LETTER,  "letter_wrong",      None,               S.LOCKED,        "lock"),
+    (S.INVITING,         "letter_right",      None,               S.INVITED,       "welcome"),
+    (S.MATCHING,         "account_exists",    "by_letter",        S.CHILD,         "first_child_for_phone"),
+    (S.MATCHING,         "account_moved",     "by_letter",        S.CHILD,         "first_child_for_phone"),
+    (S.MATCHING,         "account_closed",    "by_letter",        S.CHILD,         "first_child_for_phone"),
+    (S.CHILD,            "yes",               "settled_for_phone", S.CHANGING,     "change_phone"),
+    (S.CHILD,            "back",              "first_for_phone",  STAY,            "say_no_way_back"),
+    (S.CHECKING_BIRTHDATE, "birthdate_right", "settled_for_phone", S.CHANGING,     "change_phone"),
+
+    # ---- identifier or password forgotten, or "my account": first the proof
+    (S.MENU,             "forgot_identifier", None,               S.LAST_NAME,     "ask"),
+    (S.MENU,             "forgot_password",   None,               S.WHICH_ACCOUNT, "ask"),
+    (S.MENU,             "manage",            None,               S.WHICH_ACCOUNT, "ask"),
+    (S.WHICH_ACCOUNT,    "number",            None,               S.SENDING,       "request_code"),
+    (S.WHICH_ACCOUNT,    "own_number",        None,               S.SENDING,       "request_code"),
+    (S.WHICH_ACCOUNT,    "login",             None,               S.SENDING,       "request_code"),
+    (S.WHICH_ACCOUNT,    "back",              None,               S.MENU,          "ask"),
+    (S.PROVE,            "send_code",         None,               S.SENDING,       "request_code"),
+    (S.PROVE,            "back",              None,               S.ALREADY,       "ask"),
+    (S.SENDING,          "code_too_soon",     "gives_phone",      S.NEW_PHONE,     "say_too_soon"),
+    (S.SENDING,          "code_too_soon",     "signed_in",        S.PROVE,         "say_too_soon"),
+    (S.SENDING,          "code_too_soon",     "asked_which",      S.WHICH_ACCOUNT, "say_too_soon"),
+    (S.SENDING,          "budget_spent",      "gives_phone",      S.NEW_PHONE,     "say_budget"),
+    (S.SENDING,          "budget_spent",      "signed_in",        S.PROVE,         "say_budget"),
+    (S.SENDING,          "budget_spent",      "asked_which",      S.WHICH_ACCOUNT, "say_budget"),
+    (S.CODE,             "back",              "gives_phone",      S.NEW_PHONE,     "cancel_code"),
+    (S.CODE,             "back",              "signed_in",        S.PROVE,         "cancel_code"),
+    (S.CODE,             "back",              "asked_which",      S.WHICH_ACCOUNT, "cancel_code"),
+    (S.NO_SMS,           "other_number",      "gives_phone",      S.NEW_PHONE,     "cancel_code"),
+    (S.NO_SMS,           "other_number",      "signed_in",        STAY,            "say_other_number"),
+    (S.NO_SMS,           "other_number",      "asked_which",      S.WHICH_ACCOUNT, "cancel_code"),
+    (S.NO_SMS,           "ask_school",        "about_account",    STAY,            "say_human"),
+    (S.CHECKING,         "code_right",        "gives_phone",      S.CHANGING,      "change_phone"),
+    (S.CHECKING,         "code_right",        "signed_in",        S.READING,       "read_account"),
+    (S.CHECKING,         "code_right",        "asked_which",      S.READING,       "read_account"),
+    (S.LOCKED,           "lift",              "signed_in",        S.PROVE,         "ask"),
+    (S.LOCKED,           "lift",              "asked_which",      S.WHICH_ACCOUNT, "ask"),
+    (S.LOCKED,           "unlocked",          "signed_in",        S.PROVE,         "say_unlocked"),
+    (S.LOCKED,           "unlocked",          "asked_which",      S.WHICH_ACCOUNT, "say_unlocked"),
+
+    # ---- then the account, and what stands against it
+    (S.READING,          "account_tied",      None,               S.LAST_NAME,     "say_tied"),
+    (S.READING,          "no_account",        None,               S.NO_ACCOUNT,    "ask"),
+    (S.MATCHING,         "guardian_matched",  "about_account",    S.NO_ACCOUNT,    "ask"),
+    (S.NO_ACCOUNT,       "activate",          "matched",          S.PASSWORD,      "ask"),
+    (S.NO_ACCOUNT,       "activate",          None,               S.LAST_NAME,     "ask"),
+    ([*KNOWN, S.OPENING], "account_frozen",   None,               S.FROZEN,        "close"),
+    ([*KNOWN, S.OPENING], "account_closed",   None,               S.REOPEN,        "close"),
+    ([*KNOWN, S.OPENING], "account_moved",    None,               S.OTHER_PHONE,   "close"),
+    (KNOWN,              "account_exists",    "without_child",    S.NOT_RECOVERED, "close"),
+    (KNOWN,              "account_exists",    "for_password",     S.BIRTHDATE,     "ask_one_child"),
+    (KNOWN,              "account_exists",    "for_account",      S.MANAGE,        "ask"),
+    (S.READING,          "account_exists",    None,               S.MANAGE,        "ask"),
+    (S.BIRTHDATE,        "back",              "for_password",     STAY,            "say_no_way_back"),
+    (S.CHECKING_BIRTHDATE, "birthdate_right", "for_password",     S.PASSWORD,      "ask"),
+    (S.CHECKING_BIRTHDATE, "birthdate_wrong", "password_refused", S.NOT_RECOVERED, "close"),
+    ([S.PASSWORD, S.PASSWORD_AGAIN], "proof_too_old", "signed_in", S.PROVE,        "say_prove_again"),
+    (S.PASSWORD,         "back",              "signed_in",        S.MANAGE,        "ask"),
+    (S.HASHING_PAGE,     "password_hashed",   "signed_in",        S.CHANGING,      "set_password"),
+    (S.COMPARING,        "same",              "signed_in",        S.CHANGING,      "set_password"),
+    (S.CHANGING,         "password_set",      None,               S.MANAGE,        "say_password_set"),
+    (S.CHANGING,         "password_gone",     None,               S.PASSWORD,      "say_password_gone"),
+    (S.CHANGING,         "password_not_taken", None,              S.PASSWORD,      "say_password_not_taken"),
+    (S.CHANGING,         "account_unchanged", None,               S.MANAGE,        "say_unchanged"),
+
+    # ---- my account
+    (GUARDED,            "proof_too_old",     None,               S.PROVE,         "ask"),
+    (HOME,               "manage",            None,               S.READING,       "read_account"),
+    (S.ALREADY,          "new_password",      None,               S.READING,       "read_account"),
+    (S.ALREADY,          "not_me",            None,               S.NOT_ME,        "ask"),
+    (S.NOT_ME,           "yes",               None,               S.CHANGING,      "freeze_account"),
+    (S.NOT_ME,           "no",                None,               S.ALREADY,       "ask"),
+    (S.NOT_ME,           "back",              None,               S.ALREADY,       "ask"),
+    (S.CHANGING,         "account_frozen",    None,               S.FROZEN,        "close"),
+    ([*HOME, S.MANAGE],  "services",          None,               S.LISTING,       "list_services"),
+    (S.LISTING,          "services_found",    "from_done",        S.DONE,          "say_services"),
+    (S.LISTING,          "services_found",    "from_manage",      S.MANAGE,        "say_services"),
+    (S.LISTING,          "services_found",    None,               S.ALREADY,       "say_services"),
+    (S.MANAGE,           "back",              None,               S.ALREADY,       "leave"),
+    (INSIDE,             "cancel",            None,               S.ALREADY,       "leave"),
+
+    (S.MANAGE,           "change_password",   None,               S.PASSWORD,      "ask"),
+    (S.MANAGE,           "change_phone",      None,               S.NEW_PHONE,     "ask"),
+    (S.NEW_PHONE,        "number",            None,               S.SENDING,       "request_code"),
+    (S.NEW_PHONE,        "own_number",        None,               S.SENDING,       "request_code"),
+    (S.NEW_PHONE,        "back",              None,               S.MANAGE,        "leave_phone"),
+    (S.CHANGING,         "phone_changed",     "by_letter",        S.READING,       "read_changed_account"),
+    (S.CHANGING,         "phone_changed",     None,               S.TELL_PHONE,    "say_phone_changed"),
+    (S.TELL_PHONE,       "yes",               None,               S.MANAGE,        "tell_school_phone"),
+    (S.TELL_PHONE,       "no",                None,               S.MANAGE,        "ask"),
+
+    (S.MANAGE,           "change_email",      "mail_works",       S.EMAIL,         "ask"),
+    (S.MANAGE,           "change_email",      None,               STAY,            "say_no_mail"),
+    ([S.EMAIL, S.EMAIL_TYPO], "address",      None,               S.SENDING_EMAIL, "request_email_code"),
+    ([S.EMAIL, S.EMAIL_TYPO], "doubtful_address", None,           S.EMAIL_TYPO,    "ask"),
+    (S.EMAIL,            "back",              None,               S.MANAGE,        "ask"),
+    (S.EMAIL_TYPO,       "yes",               None,               S.SENDING_EMAIL, "request_email_code"),
+    (S.EMAIL_TYPO,       "no",                None,               S.SENDING_EMAIL, "request_email_code"),
+    (S.EMAIL_TYPO,       "back",              None,               S.EMAIL,         "ask"),
+    (S.SENDING_EMAIL,    "code_on_its_way",   None,               S.EMAIL_CODE,    "ask"),
+    (S.SENDING_EMAIL,    "code_too_soon",     "code_sent",        S.EMAIL_CODE,    "say_too_soon"),
+    (S.SENDING_EMAIL,    "code_too_soon",     None,               S.EMAIL,         "say_too_soon"),
+    (S.SENDING_EMAIL,    "budget_spent",      None,               S.EMAIL,         "say_budget"),
+    (S.EMAIL_CODE,       "code",              None,               S.CHECKING_EMAIL, "check_email_code"),
+    (S.EMAIL_CODE,       "resend",            None,               S.SENDING_EMAIL, "request_email_code"),
+    (S.EMAIL_CODE,       "other_address",     None,               S.EMAIL,         "cancel_code"),
+    (S.EMAIL_CODE,       "back",              None,               S.EMAIL,         "cancel_code"),
+    (S.EMAIL_CODE,       "email_failed",      None,               S.EMAIL,         "say_email_failed"),
+    (S.CHECKING_EMAIL,   "code_right",        None,               S.CHANGING,      "change_email"),
+    (S.CHECKING_EMAIL,   "code_wrong",        "tries_left",       S.EMAIL_CODE,    "say_wrong_code"),
+    (S.CHECKING_EMAIL,   "code_wrong",        None,               S.EMAIL_CODE,    "say_burnt"),
+    (S.CHECKING_EMAIL,   "code_cancelled",    None,               S.EMAIL_CODE,    "say_burnt"),
+    (S.CHECKING_EMAIL,   "code_old",          None,               S.EMAIL_CODE,    "say_old_code"),
+    (S.CHECKING_EMAIL,   "code_expired",      None,               S.EMAIL_CODE,    "say_expired_code"),
+    (S.CHANGING,         "email_changed",     None,               S.MANAGE,        "say_changed"),
+
+    (S.MANAGE,           "children",          None,               S.MY_CHILDREN,   "ask"),
+    (S.MY_CHILDREN,      "add_child",         None,               S.CHILD_SCHOOL,  "ask"),
+    (S.MY_CHILDREN,      "not_my_child",      "has_children",     S.WRONG_CHILD,   "ask_which_child"),
+    (S.MY_CHILDREN,      "not_my_child",      None,               STAY,            "say_no_children"),
+    (S.MY_CHILDREN,      "back",              None,               S.MANAGE,        "ask"),
+    (S.CHILD_SCHOOL,     "school",            None,               S.CHILD_NAME,    "ask"),
+    (S.CHILD_SCHOOL,     "back",              None,               S.MY_CHILDREN,   "ask"),
+    (S.CHILD_NAME,       "name",              None,               S.FINDING_CHILD, "find_child"),
+    (S.CHILD_NAME,       "back",              None,               S.CHILD_SCHOOL,  "ask"),
+    (S.FINDING_CHILD,    "child_found",       None,               S.BIRTHDATE,     "ask_new_child"),
+    (S.FINDING_CHILD,    "child_on_account",  None,               S.MY_CHILDREN,   "say_child_on_account"),
+    (S.FINDING_CHILD,    "child_not_found",   None,               S.MY_CHILDREN,   "say_child_not_found"),
+    (S.BIRTHDATE,        "back",              "for_new_child",    S.MY_CHILDREN,   "drop_new_child"),
+    (S.CHECKING_BIRTHDATE, "birthdate_right", "for_new_child",    S.CHANGING,      "add_child"),
+    (S.CHECKING_BIRTHDATE, "birthdate_wrong", "child_refused",    S.MY_CHILDREN,   "put_new_child_aside"),
+    (S.CHANGING,         "child_added",       None,               S.MY_CHILDREN,   "say_changed"),
+    (S.WRONG_CHILD,      "yes",               None,               S.WRONG_CHILD_SURE, "ask"),
+    (S.WRONG_CHILD,      "no",                "more_children",    S.WRONG_CHILD,   "next_child"),
+    (S.WRONG_CHILD,      "no",                None,               S.MY_CHILDREN,   "ask"),
+    (S.WRONG_CHILD,      "back",              None,               S.MY_CHILDREN,   "ask"),
+    (S.WRONG_CHILD_SURE, "yes",               None,               S.CHANGING,      "drop_child"),
+    (S.WRONG_CHILD_SURE, "no",                None,               S.MY_CHILDREN,   "ask"),
+    (S.WRONG_CHILD_SURE, "back",              None,               S.WRONG_CHILD,   "ask"),
+    (S.CHANGING,         "child_dropped",     None,               S.MY_CHILDREN,   "say_child_dropped"),
+
+    (S.MANAGE,           "sign_ins",          None,               S.LOOKING_AT_SIGN_INS, "list_sign_ins"),
+    (S.LOOKING_AT_SIGN_INS, "sign_ins_found", None,               S.SIGN_INS,      "say_sign_ins"),
+    (S.SIGN_INS,         "sign_out_others",   None,               S.CHANGING,      "sign_out_others"),
+    (S.SIGN_INS,         "back",              None,               S.MANAGE,        "ask"),
+    (S.CHANGING,         "others_signed_out", None,               S.MANAGE,        "say_changed"),
+
+    (S.MANAGE,           "my_data",           None,               S.GATHERING,     "gather_data"),
+    (S.GATHERING,        "data_found",        None,               S.MY_DATA,       "say_data"),
+    (S.MY_DATA,          "forget_me",         None,               S.FORGET_ME,     "ask"),
+    (S.MY_DATA,          "back",              None,               S.MANAGE,        "ask"),
+    (S.FORGET_ME,        "yes",               None,               S.CHANGING,      "erase_account"),
+    (S.FORGET_ME,        "no",                None,               S.MANAGE,        "ask"),
+    (S.FORGET_ME,        "back",              None,               S.MANAGE,        "ask"),
+    (S.CHANGING,         "account_erased",    None,               S.STOPPED,       "say_account_erased"),
+
+    (S.MANAGE,           "close_account",     None,               S.CLOSE,         "ask"),
+    (S.CLOSE,            "close_now",         None,               S.CHANGING,      "close_account"),
+    (S.CLOSE,            "back",              None,               S.MANAGE,        "ask"),
+    (S.CHANGING,         "account_closed",    None,               S.REOPEN,        "close"),
+    (S.REOPEN,           "reopen",            None,               S.CHANGING,      "reopen_account"),
+    (S.CHANGING,         "account_reopened",  None,               S.READING,       "read_changed_account"),
+    (S.FROZEN,           "another",           None,               S.LAST_NAME,     "start_over"),
+]
+"""The rows about accounts."""
+
+EVERYWHERE: list[Row] = [
+    # ---- unasked: another guardian's account, this account elsewhere, the school
+    (list(S),            "noticed",           None,               STAY,            "say_notice"),
+    (list(S),            "object",            None,               STAY,            "object"),
+    (list(S),            "not_object",        None,               STAY,            "say_not_object"),
+    (list(S),            "objected",          None,               STAY,            "say_objected"),
+    (list(S),            "not_objected",      None,               STAY,            "say_not_objected"),
+    (list(S),            "signed_out",        "signed_in_as",     S.STOPPED,       "say_signed_out"),
+    (list(S),            "signed_out",        None,               STAY,            "say_nothing"),
+    (S.FROZEN,           "thawed",            "signed_in_as",     S.ALREADY,       "say_thawed"),
+    (list(S),            "thawed",            None,               STAY,            "say_thawed"),
+]
+"""Rows that hold whatever is being asked."""
+# fmt: on
