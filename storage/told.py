@@ -7,9 +7,9 @@ from datetime import datetime
 from storage.accounts import account_place
 from storage.database import Work, every, lock, one, run
 from storage.directories import Account, Child
+from storage.family import children_of
 from storage.openings import Opening
 from storage.outbox import ACCOUNT, Outbox
-from storage.family import children_of
 from storage.vault import Vault
 
 _BATCH = 200
@@ -18,9 +18,7 @@ _BATCH = 200
 
 def of_opening(vault: Vault, opening: Opening) -> Work[Account]:
     """An account that is being opened."""
-    children = yield from _children(
-        vault, opening.guardians, opening.confirmed, opening.phone
-    )
+    children = yield from _children(vault, opening.guardians, opening.confirmed, opening.phone)
     return Account(
         opening.key.hex(),
         opening.identifier,
@@ -93,6 +91,15 @@ def tell_changes(vault: Vault, after: bytes, now: datetime) -> Work[tuple[bytes 
             yield from outbox.add(key, ACCOUNT, {"do": "change"}, now)
             changed += 1
     return (rows[-1][0] if rows else None), changed
+
+
+def tell_now(vault: Vault, account: int, now: datetime) -> Work[bytes | None]:
+    """Have the service told at once, where the account is in one: the key to be posted."""
+    row = yield from one("SELECT account_key FROM accounts WHERE id = ?", account)
+    if row is None or row[0] is None:
+        return None
+    yield from Outbox(vault).add(row[0], ACCOUNT, {"do": "change"}, now)
+    return bytes(row[0])
 
 
 def _children(
