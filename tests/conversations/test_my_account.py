@@ -30,9 +30,7 @@ async def rows(parent: Dialogue[CoreParent], query: str) -> list[tuple[object, .
 
 
 @pytest.mark.parametrize(("seconds", "state"), [(599, S.MANAGE), (601, S.PROVE)])
-async def test_a_proof_is_good_for_ten_minutes(
-    meet_core: MeetCore, seconds: int, state: S
-) -> None:
+async def test_a_proof_is_good_for_ten_minutes(meet_core: MeetCore, seconds: int, state: S) -> None:
     met = await meet_core()
     await met.follows(*ALL_TO_DONE, f"(wait {seconds}s)", "[manage]")
     met.is_asked(state)
@@ -220,7 +218,6 @@ async def test_after_the_day_that_was_shown_it_is_gone(
 ) -> None:
     met = await meet_core()
     await met.follows(*INSIDE, "[close_account]", "[close_now]", f"(wait {days}d)")
-    await met.follows("(comes)", "[restart]", "[parent]") if met.offers("restart") else None
     other = Dialogue(met.parent.beside("later", "fr"), "fr")
     await other.follows("(comes)", "[parent]", "[activate]", *MARIE, "[yes]", "(code)")
     other.is_asked(state)
