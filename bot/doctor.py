@@ -81,7 +81,7 @@ def _without_credentials(settings: Settings, found: Iterable[Finding]) -> Iterat
         yield replace(finding, line=line)
 
 
-_DOORS = ("sms", "accounts")
+_DOORS = ("sms", "email", "accounts")
 """Settings that hold URLs, of which only a part is secret."""
 
 
