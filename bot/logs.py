@@ -54,6 +54,7 @@ class Event(StrEnum):
     EMAIL_REFUSED = "email_refused", logging.WARNING, "a mail is given up: refused for good (an address that does not exist), or for now too often"
     EMAIL_UNCLEAR = "email_unclear", logging.WARNING, "nobody knows whether a mail left; a code is not sent again, a notice is"
     TELLING_GIVEN_UP = "telling_given_up", logging.ERROR, "our own mistake, three times, in telling a conversation what happened to its account elsewhere"
+    SERVICES_UNREADABLE = "services_unreadable", logging.ERROR, "the file `SESAME_SERVICES` is gone, or cannot be read as it is now: `sesame doctor` says why; what it said before is shown"
     STANDING_BY = "standing_by", logging.INFO, "another process asks Telegram for what parents write; this one sends, and takes over when that one stops"
     STANDBY_WAITS = "standby_waits", logging.WARNING, "the database does not say whether another process asks Telegram; it is asked again"
     ACCOUNT_WAITS = "account_waits", logging.WARNING, "the account service does not answer, or its answer was lost; it is looked up and tried again"

@@ -275,10 +275,7 @@ WRONG = [
     *[("children_policy", "zebra"), ("trust_shared_contact", "zebra"), ("remind", "zebra")],
     *[("remind_from", value) for value in ("-1", "24", "zebra", "20")],  # 20: not before the end
     *[("remind_until", value) for value in ("0", "25", "zebra")],
-    *[
-        ("email_from", value)
-        for value in ("zebra", "Zebra <zebra>", "zebra@zebra", "z@é.fr", "@z.fr")
-    ],
+    *[("email_from", value) for value in ("zebra", "Zebra <zebra>", "a@zebra", "z@zébra.fr")],
     ("proof_shows", "8d"),
     *[("secret", "zebra"), ("secret", "z" * 31), ("old_secret", "zebra")],
     *[(field.name, "zebra") for field in fields(Retention)],
@@ -302,6 +299,7 @@ def test_a_wrong_setting_is_named_in_one_line(
 def test_every_setting_that_can_be_wrong_was_tried() -> None:
     free = {"telegram_token", "telegram_api_url", "sms", "sms_profiles", "contact", "database_url"}
     free |= {"accounts", "accounts_mapping"}  # in tests/directories
+    free |= {"email", "services"}  # in tests/mail, tests/bot/test_services.py
     assert {name for name, _ in WRONG} == set(Settings.model_fields) - free
 
 
