@@ -71,9 +71,7 @@ class Services:
         self._seen: tuple[int, int, int] | None = None
         self._offer = Offer()
 
-    def __call__(
-        self, schools: Sequence[tuple[str, str]], today: date
-    ) -> tuple[ServiceOpen, ...]:
+    def __call__(self, schools: Sequence[tuple[str, str]], today: date) -> tuple[ServiceOpen, ...]:
         """What is open today at these schools (UAI and name): school by school, as in the file."""
         entries = [entry for entry in self._now().entries if entry.is_open(today)]
         return tuple(
