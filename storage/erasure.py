@@ -12,7 +12,7 @@ from storage.database import Work, every, lock, one, run, run_many, stamp
 from storage.importing.records import folded
 from storage.openings import remove_there
 from storage.outbox import Outbox
-from storage.register import guardian_place
+from storage.family import guardian_place
 from storage.vault import Vault
 
 
