@@ -36,8 +36,6 @@ class Action(StrEnum):
     ACCOUNT_ERASED = "account_erased"
     ANSWERS_ERASED = "answers_erased"  # by the parent, in the chat
     UNLOCKED = "unlocked"  # a pause or a spent budget was lifted
-    PASSWORD_SET = "password_set"  # of an account, anew
-    ACCOUNT_ERASED = "account_erased"  # by its parent, or a while after they had closed it
     PERSON_ERASED = "person_erased"  # by an operator, on request
     PERSON_READMITTED = "person_readmitted"  # may come back with the next import
     PURGED = "purged"  # what was kept long enough
