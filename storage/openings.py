@@ -13,8 +13,7 @@ from typing import Literal
 from flows.inputs import AccountElsewhere, AccountExists, PasswordGone
 from flows.outputs import OpenAccount
 from flows.policy import DAY
-from storage.accounts import Accounts, account_place, lock_guardians, reserved_place, stem
-from storage.audit import PARENT, Action, note
+from storage.accounts import Accounts, lock_guardians, reserved_place, stem
 from storage.database import Work, every, one, run, stamp
 from storage.directories import There
 from storage.outbox import ACCOUNT, Outbox, Parcel
@@ -157,7 +156,6 @@ class Openings:
         if not gone:  # the person was erased meanwhile
             yield from remove_there(self._outbox, opening.key, there.id, now)
             return False
-        key = self._vault.key("identifier", there.identifier)
         person = {
             "identifier": there.identifier,
             "last": opening.last,
@@ -165,21 +163,14 @@ class Openings:
             "phone": opening.phone,
             "there": there.id,
         }
-        rows = yield from run(
-            "INSERT INTO accounts"
-            " (identifier_key, password_hash, sealed, chat, opened_at, account_key, told)"
-            " VALUES (?, '', ?, ?, ?, ?, ?) RETURNING id",
-            key,
-            self._vault.seal(person, account_place(key)),
+        yield from self._accounts.store(
+            person,
+            opening.guardians,
+            opening.confirmed,
             opening.chat,
-            stamp(now),
-            opening.key,
-            told,
-        )
-        yield from self._accounts.belongs(rows[0][0], opening.guardians, opening.confirmed)
-        children = len(opening.confirmed)
-        yield from note(
-            self._vault, PARENT, Action.ACCOUNT_OPENED, opening.chat, now, children=children
+            now,
+            key=opening.key,
+            told=told,
         )
         return True
 

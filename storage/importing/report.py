@@ -9,7 +9,7 @@ from storage.database import Work, every, run
 from storage.importing.difference import Changes
 from storage.importing.mobiles import LANDLINE, NO_MOBILE, NOT_A_NUMBER, SPECIAL
 from storage.importing.records import folded
-from storage.register import guardian_place, pupil_place
+from storage.family import guardian_place, pupil_place
 from storage.vault import Vault
 
 REASONS = (

@@ -15,7 +15,7 @@ from storage.erasure import erased_keys
 from storage.importing.mobiles import mobiles_of
 from storage.importing.recognise import Export
 from storage.importing.records import Guardian, Link, Pupil, Record, RefusedFile, folded
-from storage.register import guardian_place, pupil_place
+from storage.family import guardian_place, pupil_place
 from storage.vault import Vault
 
 _BATCH = 2_000

@@ -26,7 +26,7 @@ from flows.table import QUESTIONS, WAITING
 from storage import database as storage
 from storage.conversations import Address, Conversations
 from storage.database import Database, Work, every
-from storage.register import guardian_place, pupil_place
+from storage.family import guardian_place, pupil_place
 from storage.vault import Vault, VaultError
 from tests.helpers.dialogue import pattern
 from tests.telegram.server import BotApi, Update

@@ -12,7 +12,7 @@ from storage.importing.load import load
 from storage.importing.records import Guardian, Link, Pupil, RefusedFile
 from storage.importing.report import Report
 from storage.importing.staging import Unwatched
-from storage.register import guardian_place, pupil_place
+from storage.family import guardian_place, pupil_place
 from storage.vault import Vault
 from tests.storage import exports
 from tests.storage.exports import UAI, adult, child, link, siecle
