@@ -33,11 +33,9 @@ class Action(StrEnum):
     ACCOUNT_REOPENED = "account_reopened"
     ACCOUNT_FROZEN = "account_frozen"
     ACCOUNT_UNFROZEN = "account_unfrozen"
-    ACCOUNT_ERASED = "account_erased"
+    ACCOUNT_ERASED = "account_erased"  # by its parent, or a while after they had closed it
     ANSWERS_ERASED = "answers_erased"  # by the parent, in the chat
     UNLOCKED = "unlocked"  # a pause or a spent budget was lifted
-    PASSWORD_SET = "password_set"  # of an account, anew
-    ACCOUNT_ERASED = "account_erased"  # by its parent, or a while after they had closed it
     PERSON_ERASED = "person_erased"  # by an operator, on request
     PERSON_READMITTED = "person_readmitted"  # may come back with the next import
     PURGED = "purged"  # what was kept long enough
