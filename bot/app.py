@@ -39,6 +39,7 @@ from storage.database import Database, Place, is_url, open_database
 from storage.directories import Directory, DirectoryFault
 from storage.directories import Mapping as AccountMapping
 from storage.invitations import Invitations
+from storage.life import Life
 from storage.openings import Openings
 from storage.outbox import ACCOUNT, EMAIL, ERASE, REPLY, SMS, TELL, Outbox
 from storage.register import Register
@@ -91,6 +92,7 @@ async def run_service(  # noqa: PLR0913 - all real parts meet here
     accounts = Accounts(vault)
     conversations, outbox = Conversations(vault), Outbox(vault)
     directory = directory_of(settings)
+    life = Life(vault, policy, accounts)
     openings = Openings(accounts, outbox, directory.needs) if directory else None
     doors = Doors(
         database=database,
@@ -108,12 +110,15 @@ async def run_service(  # noqa: PLR0913 - all real parts meet here
     ) -> None:
         await engine.take(Update(address, happened, together=together))
 
+    def post(chat: bytes) -> None:
+        delivery.post(chat)
+
     ledger = Ledger(database, conversations, outbox, clock, tell, observe)
     ways = carriers(ledger, channels, sms)
     if mail is not None:
         ways[EMAIL] = Mailing(ledger, mail, vault)
     if directory is not None and openings is not None:
-        ways[ACCOUNT] = AccountDoor(ledger, directory, openings, vault)
+        ways[ACCOUNT] = AccountDoor(ledger, directory, openings, vault, life, post)
     delivery = Delivery(ledger, ways, channels)
     reports = SmsReports(ledger)
     # Two hashes at a time: each takes a core and 19 MiB (RELIABILITY 5).

@@ -33,7 +33,7 @@ class Action(StrEnum):
     ACCOUNT_REOPENED = "account_reopened"
     ACCOUNT_FROZEN = "account_frozen"
     ACCOUNT_UNFROZEN = "account_unfrozen"
-    ACCOUNT_ERASED = "account_erased"
+    ACCOUNT_ERASED = "account_erased"  # by its parent, or a while after they had closed it
     ANSWERS_ERASED = "answers_erased"  # by the parent, in the chat
     UNLOCKED = "unlocked"  # a pause or a spent budget was lifted
     PERSON_ERASED = "person_erased"  # by an operator, on request

@@ -276,6 +276,15 @@ class Outbox:
             kind,
         )
 
+    def drop_lasting(self, chat: bytes, kind: str) -> Work[None]:
+        """The same, but for what is only good until some time: that stays."""
+        yield from run(
+            "UPDATE outbox SET status = 'dropped', body = NULL"
+            " WHERE chat = ? AND kind = ? AND status = 'waiting' AND expires_at IS NULL",
+            chat,
+            kind,
+        )
+
     def drop_codes(self, chat: bytes) -> Work[None]:
         """Codes that are cancelled or replaced need not leave any more."""
         yield from run(
