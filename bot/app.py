@@ -6,7 +6,7 @@ import tomllib
 from collections.abc import AsyncIterator, Callable, Container, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -17,13 +17,16 @@ from bot.answers import Doors
 from bot.carriers import Carrier
 from bot.carriers.accounts import AccountDoor
 from bot.carriers.ledger import Ledger, Together
+from bot.carriers.mailing import Mailing
 from bot.carriers.replies import Erasures, Replies
 from bot.carriers.reports import SmsReports
+from bot.carriers.telling import Telling
 from bot.carriers.texting import Texting
 from bot.channel import Channel
 from bot.clock import utc_now
 from bot.delivery import Delivery
 from bot.engine import Engine, PageAnswer, Update
+from bot.mail import MailSender
 from bot.rendering import Renderer
 from bot.seen import Observe, nobody
 from bot.settings import BadSetting, Settings
@@ -41,7 +44,7 @@ from storage.letters import Letters
 from storage.life import Life
 from storage.notices import Notices
 from storage.openings import Openings
-from storage.outbox import ACCOUNT, ERASE, REPLY, SMS, Outbox
+from storage.outbox import ACCOUNT, EMAIL, ERASE, REPLY, SMS, TELL, Outbox
 from storage.register import Register
 from storage.vault import Vault, check_secret
 
@@ -72,7 +75,7 @@ class Service:
 
 
 @asynccontextmanager
-async def run_service(
+async def run_service(  # noqa: PLR0913 - all real parts meet here
     settings: Settings,
     database: Database,
     vault: Vault,
@@ -82,12 +85,13 @@ async def run_service(
     make_code: Callable[[], str] | None = None,
     observe: Observe = nobody,
     paged: Container[str] = (),
+    mail: MailSender | None = None,
 ) -> AsyncIterator[Service]:
     """Everything that takes and answers updates, put together; stopped in order at the end.
 
-    The channels in `paged` show a page for the password.
+    The channels in `paged` show a page for the password. Without `mail` no e-mail is offered.
     """
-    policy = settings.policy
+    policy = replace(settings.policy, email=mail is not None)
     accounts = Accounts(vault)
     life = Life(vault, policy, accounts)
     conversations, outbox = Conversations(vault), Outbox(vault)
@@ -112,10 +116,15 @@ async def run_service(
     ) -> None:
         await engine.take(Update(address, happened, together=together))
 
+    def post(chat: bytes) -> None:
+        delivery.post(chat)
+
     ledger = Ledger(database, conversations, outbox, clock, tell, observe)
     ways = carriers(ledger, channels, sms)
+    if mail is not None:
+        ways[EMAIL] = Mailing(ledger, mail, vault)
     if directory is not None and openings is not None:
-        ways[ACCOUNT] = AccountDoor(ledger, directory, openings, vault)
+        ways[ACCOUNT] = AccountDoor(ledger, directory, openings, vault, life, post)
     delivery = Delivery(ledger, ways, channels)
     reports = SmsReports(ledger)
     # Two hashes at a time: each takes a core and 19 MiB (RELIABILITY 5).
@@ -147,6 +156,7 @@ def carriers(ledger: Ledger, channels: Mapping[str, Channel], sms: SmsSender) ->
         ERASE: Erasures(ledger, channels),
         REPLY: Replies(ledger, channels),
         SMS: Texting(ledger, sms, channels),
+        TELL: Telling(ledger),
     }
 
 

@@ -18,7 +18,7 @@ from bot.seen import Handled, Hashed, Outcome, Reported, Seen, TurnTaken
 from flows.refusals import Reason
 from flows.states import S
 from storage.database import Work, one
-from storage.outbox import ERASE, REPLY, SMS
+from storage.outbox import ACCOUNT, EMAIL, ERASE, REPLY, SMS, TELL
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 """A reply is to come within one second (RELIABILITY 5)."""
@@ -93,6 +93,27 @@ class Metrics(Collector):
                 ["status"],
                 registry=self.registry,
             ),
+            EMAIL: Counter(
+                "sesame_emails",
+                "e-mails, by `status`: sent, refused, unclear (nobody knows), expired (too late to"
+                " be sent)",
+                ["status"],
+                registry=self.registry,
+            ),
+            TELL: Counter(
+                "sesame_tellings",
+                "conversations told of what happened to their account elsewhere, by `status`: sent,"
+                " refused (our own mistake), dropped (the conversation is stored no more)",
+                ["status"],
+                registry=self.registry,
+            ),
+            ACCOUNT: Counter(
+                "sesame_account_changes",
+                "changes that were told to the account service, by `status`: sent, refused, dropped"
+                " (the account is no more)",
+                ["status"],
+                registry=self.registry,
+            ),
             ERASE: Counter(
                 "sesame_erasures",
                 "messages with a password, by `status`: sent (gone), refused (still there)",
@@ -138,7 +159,11 @@ class Metrics(Collector):
             self._handled[SMS].labels(status)
         for status in ("handed_over", "undelivered", "delivered", "unknown"):
             self._reports.labels(status)
-        for kind in (REPLY, ERASE):
+        for status in ("sent", "refused", "unclear", "expired"):
+            self._handled[EMAIL].labels(status)
+        for kind in (TELL, ACCOUNT):
+            self._handled[kind].labels("dropped")
+        for kind in (REPLY, ERASE, TELL, ACCOUNT):
             for status in ("sent", "refused"):
                 self._handled[kind].labels(status)
 

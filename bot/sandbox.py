@@ -17,6 +17,9 @@ from bot.app import Service, open_storage, run_service
 from bot.channel import Channel
 from bot.clock import utc_now
 from bot.engine import Update
+from bot.mail import ConsoleMail
+from bot.mail.choosing import mail_sender
+from bot.mail.local import Show
 from bot.settings import Settings
 from bot.sms import ConsoleSms
 from bot.sms.choosing import sms_sender
@@ -78,6 +81,7 @@ class Sandbox:
         address: Address,
         channel: Channel,
         show_sms: Callable[[str, str], None],
+        show_email: Show,
         note: Callable[[str], None],
         lang: str,
         clock: Callable[[], datetime] = utc_now,
@@ -87,6 +91,7 @@ class Sandbox:
         self._address = address
         self._channel = channel
         self._show_sms = show_sms
+        self._show_email = show_email
         self._note = note
         self._lang = lang
         self._clock = clock
@@ -111,9 +116,10 @@ class Sandbox:
         chosen = self._settings.sms is not None
         show = self._show_sms
         sender = sms_sender(self._settings, show) if chosen else ConsoleSms(show)
+        mail = mail_sender(self._settings, self._show_email) or ConsoleMail(self._show_email)
         channels = {self._address.channel: self._channel}
         self._service = await self._stack.enter_async_context(
-            run_service(self._settings, database, vault, channels, sender, self.now)
+            run_service(self._settings, database, vault, channels, sender, self.now, mail=mail)
         )
         await self._service.delivery.look()
         if await database.run(one("SELECT id FROM guardians LIMIT 1")) is None:

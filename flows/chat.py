@@ -5,6 +5,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from flows.policy import Policy
+from flows.reminder import remind_at
 from flows.states import S
 from flows.table import CLOSED, ENDED, WAITING
 
@@ -88,7 +89,7 @@ class Chat:
 
     notice: str = ""  # of another guardian's account, to which the parent can still object
     reminded: bool = False  # of this activation: never a second time
-    muted: bool = False  # "don't remind me"
+    muted: bool = False  # "don't remind me": of no activation in this conversation
 
     locks: int = 0  # how many pauses so far: each is longer
     locked_until: datetime | None = None
@@ -104,6 +105,7 @@ class Chat:
             locked_until=self.locked_until,
             burnt=self.burnt,
             away=self.away,
+            muted=self.muted,
             notice=self.notice,
         )
         for known in fields(Chat):
@@ -124,7 +126,7 @@ class Chat:
 
     def wake_at(self, policy: Policy) -> datetime | None:
         """The next moment at which the conversation wants a TimeCame."""
-        moments = [self.expires_at(policy), self.nudge_at(policy)]
+        moments = [self.expires_at(policy), self.nudge_at(policy), remind_at(self, policy)]
         return min((moment for moment in moments if moment), default=None)
 
     def lock(self, policy: Policy, now: datetime) -> None:

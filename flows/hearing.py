@@ -15,6 +15,7 @@ from flows.questions.name import TwoNames, is_same_name, read_name
 from flows.questions.password import Verdict, canonical, check_password
 from flows.questions.phone import SeveralPhones, read_contact, read_phone
 from flows.refusals import Reason, Refused
+from flows.reminder import is_decent, remind_at
 from flows.secret import Secret
 from flows.states import S
 from flows.table import (
@@ -91,7 +92,12 @@ def hear(
 
 
 def _time(chat: Chat, now: datetime, policy: Policy) -> str | None:
-    """Only help for the code is left: what has expired was erased before anything is heard."""
+    """Help for the code, or the reminder; what has expired was erased before anything is heard."""
+    remind = remind_at(chat, policy)
+    if remind and now >= remind:
+        decent = is_decent(chat, policy, now)
+        chat.reminded = chat.nudged = True  # also where the bot was stopped until it was too late
+        return "remind" if decent else None
     nudge = chat.nudge_at(policy)
     return "nudge" if nudge and now >= nudge else None
 

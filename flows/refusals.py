@@ -63,6 +63,16 @@ class Reason(StrEnum):
     DATE_IMPOSSIBLE = "date_impossible", "a day that does not exist, as 31/02", "look at the date again"
     DATE_FUTURE = "date_future", "a day that is still to come", "look at the year again"
     DATE_AGE = "date_age", "under 2 or over 25 years: perhaps the parent's own", "type the child's birthdate"
+    # Accounts (the tutorial's "identifiant" and "adresse mail"; RELIABILITY T6)
+    LETTER_LENGTH = "letter_length", "not the 12 characters of a letter's code", "type the code as the letter has it"
+    LETTER_SIGN = "letter_sign", "a 0, O, 1, I or L, which no letter's code has", "look at the letter again"
+    LETTER_SEVERAL = "letter_several", "several codes in one message", "type the letter's code alone"
+    LOGIN_UNREADABLE = "login_unreadable", "no identifier and no mobile number", "type one of them alone"
+    EMAIL_MISSING = "email_missing", "no @ where an e-mail address is asked", "type the address"
+    EMAIL_UNLIKELY = "email_unlikely", "an address that cannot exist, or with a space in it", "type the address alone"
+    EMAIL_SEVERAL = "email_several", "several addresses in one message", "type one address"
+    SCHOOL_MISSING = "school_missing", "nothing that names a school", "type its name, its town or its code"
+    SCHOOL_TOO_LONG = "school_too_long", "more than 80 characters for a school", "type its name or its town"
     # Any question
     TEXT_ONLY = "text_only", "a photo, a voice message, a sticker where text is read", "type the answer"
     CHOOSE = "choose", "a text that is none of the choices", "press a button, or type its words"

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from transitions import Machine
 
+from flows.account.turn import AccountTurn
 from flows.chat import Chat
 from flows.hearing import hear, note, word_of
 from flows.inputs import Edited, FromWorld, Input, Said
@@ -18,7 +19,6 @@ from flows.policy import DEFAULT, Policy
 from flows.questions.password import looks_like_password
 from flows.states import S
 from flows.table import COMMANDS, FLOW, PASSWORDS
-from flows.turn import Turn
 
 logging.getLogger("transitions").setLevel(logging.WARNING)  # three lines a turn otherwise
 
@@ -45,7 +45,7 @@ def step(
     `now` is an aware time. The chat given is not changed. An answer of the world that the state
     does not wait for (late, or given twice) changes nothing.
     """
-    turn = Turn(deepcopy(chat), now, policy)
+    turn = AccountTurn(deepcopy(chat), now, policy)
     if isinstance(happened, FromWorld):
         word = word_of(happened)
         if knows(chat.state, word):
@@ -89,7 +89,7 @@ def knows(state: S, word: str) -> bool:
     return event is not None and state.name in event.transitions
 
 
-def fire(turn: Turn, word: str) -> None:
+def fire(turn: AccountTurn, word: str) -> None:
     """Let one row of the table act on the turn."""
     turn.came_from = turn.state
     MACHINE.events[word].trigger(turn)

@@ -50,7 +50,10 @@ def stem(first: str, last: str) -> str:
 
 Status = Literal["open", "frozen", "closed"]
 
-_COLUMNS = "id, identifier_key, sealed, account_key, opened_at, frozen_at, closed_at, erase_at FROM accounts"
+_COLUMNS = (
+    "id, identifier_key, sealed, account_key, opened_at, frozen_at, closed_at, erase_at"
+    " FROM accounts"
+)
 _BATCH = 500
 """Accounts brought up to date in one transaction: a turn waits for no more than that."""
 

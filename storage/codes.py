@@ -6,10 +6,10 @@ know gets a code that is never sent and never right, counted in the same way, so
 stranger sees depends on the register (invariant I10). So does a known one to which no SMS may go:
 its guardian had enough of them on other numbers, or too few codes come back from its country.
 
-A code can also be asked for by an account's identifier: then all that can be seen is counted on what
-was typed, and what concerns the number behind it, if there is one, is counted without a trace. And
-one can be sent by e-mail, which costs nothing: it has limits of its own. Each kind of code is bound
-to what it was asked for, and never serves for anything else.
+A code can also be asked for by an account's identifier: then all that can be seen is counted on
+what was typed, and what concerns the number behind it, if there is one, is counted without a trace.
+And one can be sent by e-mail, which costs nothing: it has limits of its own. Each kind of code is
+bound to what it was asked for, and never serves for anything else.
 """
 
 import hmac

@@ -61,7 +61,7 @@ def people(vault: Vault, phone: str = "", identifier: str = "") -> Work[list[Per
         if account:
             opened = vault.open(account, account_place(identifier_key))
             person.identifiers.add(opened["identifier"])
-            person.phones.add(opened["phone"])
+            person.phones |= {opened["phone"], opened.get("phone_before") or opened["phone"]}
     return list(found.values())
 
 
@@ -192,11 +192,11 @@ def _erase_accounts(vault: Vault, guardians: list[int]) -> Work[int]:
 
 
 def erase_closed(vault: Vault, actor: str, now: datetime) -> Work[bool]:
-    """Erase the account whose parent closed it longest ago, if its time is over; False for none.
-
-    One that is frozen, too, waits for the school.
-    """
-    due = "SELECT id FROM accounts WHERE erase_at <= ? AND frozen_at IS NULL ORDER BY erase_at LIMIT 1"
+    """Erase the account whose parent closed it longest ago, if its time is over; False for none."""
+    due = (  # one that is frozen waits for the school
+        "SELECT id FROM accounts WHERE erase_at <= ? AND frozen_at IS NULL"
+        " ORDER BY erase_at LIMIT 1"
+    )
     row = yield from one(due, stamp(now))
     if row is None:
         return False

@@ -1,8 +1,9 @@
 """Codes on letters of the school, which stand in for a number that the register does not have.
 
-A letter's code is 12 characters of 31 (59 bits), shown once, to whoever prints the letters, and kept
-only as a keyed hash. The first conversation that types it is the only one that it serves. It proves
-that the school wrote to this person; a mobile and all children's birthdates are still asked for.
+A letter's code is 12 characters of 31 (59 bits), shown once, to whoever prints the letters, and
+kept only as a keyed hash. The first conversation that types it is the only one that it serves. It
+proves that the school wrote to this person; a mobile and all children's birthdates are still asked
+for.
 """
 
 import secrets
@@ -10,10 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from flows.questions.letter import ALPHABET, LENGTH
-
 from flows.inputs import LetterRight, LetterWrong, NotInvited
 from flows.policy import DEFAULT, Policy
+from flows.questions.letter import ALPHABET, LENGTH
 from flows.questions.name import fold
 from storage.database import Row, Work, every, lock, one, run, stamp
 from storage.family import guardian_place
@@ -72,7 +72,7 @@ class Letters:
         """
         yield from lock("letters")
         rows = yield from every(
-            f"{_GUARDIANS} AND guardians.id > ? AND (? = '' OR guardians.uai = ?)"
+            f"{_GUARDIANS} AND guardians.id > ? AND (? = '' OR guardians.uai = ?)"  # noqa: S608 - ours
             " AND (? = 1 OR guardians.id NOT IN (SELECT guardian FROM account_guardians))"
             " ORDER BY guardians.id LIMIT ?",
             after,
@@ -85,9 +85,12 @@ class Letters:
         yield from run("DELETE FROM letters WHERE expires_at < ?", stamp(now))
         return letters, rows[-1][0] if len(rows) == _PAGE else None
 
-    def write_for(self, guardians: Sequence[int], until: datetime) -> Work[list[Letter]]:
+    def write_for(
+        self, guardians: Sequence[int], until: datetime, now: datetime
+    ) -> Work[list[Letter]]:
         """Write to one person: one letter for each record of theirs that could activate."""
         yield from lock("letters")
+        yield from run("DELETE FROM letters WHERE expires_at < ?", stamp(now))
         letters = []
         for guardian in guardians:
             rows = yield from every(f"{_GUARDIANS} AND guardians.id = ?", guardian)

@@ -24,7 +24,6 @@ ROADS: dict[S, tuple[str, ...]] = {
     S.PROFILE: ("(comes)",),
     S.PUPIL: ("(comes)", "[pupil]"),
     S.MENU: ("(comes)", "[parent]"),
-    S.HAS_ACCOUNT: ("(comes)", "[parent]", "[has_account]"),
     S.LAST_NAME: ("(comes)", "[parent]", "[activate]"),
     S.SPLIT_NAME: ("(comes)", "[parent]", "[activate]", "DUPONT Marie"),
     S.FIRST_NAME: ("(comes)", "[parent]", "[activate]", "Dupont"),

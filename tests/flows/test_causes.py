@@ -144,6 +144,8 @@ code_length code_several forwarded code_is_password
 password_rules password_too_long password_edge_space password_characters password_common
 password_personal password_in_chat
 date_unreadable date_incomplete date_impossible date_future date_age
+letter_length letter_sign letter_several login_unreadable email_missing email_unlikely email_several
+school_missing school_too_long
 text_only choose
 page_gone page_too_often
 stale_button edited nothing_before no_way_back busy conversation_expired locked too_many_tries

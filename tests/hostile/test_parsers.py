@@ -3,6 +3,7 @@
 Which parser is fuzzed where:
 
     names, phones, codes, dates, passwords, text   tests/flows (hypothesis on `any_text`)
+    letters, identifiers, e-mail, schools          tests/flows, too
     contact cards, stored records, settings, .env  here
     updates and buttons of Telegram                tests/hostile/test_updates.py
     lines of a terminal                            tests/hostile/test_pipe.py
