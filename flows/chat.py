@@ -107,7 +107,6 @@ class Chat:
             locked_until=self.locked_until,
             burnt=self.burnt,
             away=self.away,
-            muted=self.muted,
             notice=self.notice,
             notice_about=self.notice_about,
             notice_child=self.notice_child,
