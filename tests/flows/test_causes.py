@@ -4,16 +4,14 @@ import pytest
 
 from flows import inputs as i
 from flows import outputs as o
+from flows.account.turn import AccountTurn
 from flows.hearing import Heard
 from flows.policy import DEFAULT
-from flows.questions.password import check_password
 from flows.refusals import Reason, Refused
-from flows.secret import Secret
 from flows.states import S
 from flows.step import fire, step
 from flows.table import FLOW
-from flows.turn import Turn
-from tests.flows.samples import NOW, Line, a_chat, lines, ways
+from tests.flows.samples import NOW, Line, a_chat, a_heard, lines, ways
 
 CAUSES: dict[str, Reason | dict[S, Reason]] = {
     # then                 cause, or in which state it ends with which
@@ -79,12 +77,10 @@ def refusals(outputs: list[o.Output]) -> list[Reason]:
     return [output.cause for output in outputs if isinstance(output, o.Refusal)]
 
 
-def acted(line: Line, **own: object) -> Turn:
+def acted(line: Line, **own: object) -> AccountTurn:
     """The row's action, done alone where the row leads."""
-    turn = Turn(a_chat(line[3] or line[0], interruption="cancel", **own), NOW, DEFAULT)
-    turn.heard = Heard(
-        Refused(Reason.CHOOSE), Secret("123456"), check_password("Velo-Rouge-42"), 1, 1, NOW
-    )
+    turn = AccountTurn(a_chat(line[3] or line[0], interruption="cancel", **own), NOW, DEFAULT)
+    turn.heard = a_heard(line[1])
     getattr(turn, line[4])()
     return turn
 
@@ -98,7 +94,7 @@ def test_a_row_that_refuses_says_so_once_and_no_other_does(line: Line) -> None:
 @pytest.mark.parametrize("reason", AT_THE_DOOR)
 def test_an_answer_that_is_not_taken_carries_its_reason(reason: Reason) -> None:
     for interruption in ("", "cancel"):
-        turn = Turn(a_chat(S.PHONE, interruption=interruption), NOW, DEFAULT)
+        turn = AccountTurn(a_chat(S.PHONE, interruption=interruption), NOW, DEFAULT)
         turn.heard = Heard(Refused(reason))
         fire(turn, "refused")
         assert refusals(turn.outputs) == [reason]
