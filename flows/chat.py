@@ -91,7 +91,7 @@ class Chat:
     notice_about: str = ""  # what it tells: activated, password, phone, identifier, closed
     notice_child: str = field(default="", repr=False)
     reminded: bool = False  # of this activation: never a second time
-    muted: bool = False  # "don't remind me"
+    muted: bool = False  # "don't remind me": of no activation in this conversation
 
     locks: int = 0  # how many pauses so far: each is longer
     locked_until: datetime | None = None

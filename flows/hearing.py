@@ -21,7 +21,7 @@ from flows.questions.password import Verdict, canonical, check_password
 from flows.questions.phone import SeveralPhones, read_contact, read_phone
 from flows.questions.school import read_school
 from flows.refusals import Reason, Refused
-from flows.reminder import remind_at
+from flows.reminder import is_decent, remind_at
 from flows.secret import Secret
 from flows.states import S
 from flows.table import (
@@ -128,11 +128,14 @@ def hear(
 
 
 def _time(chat: Chat, now: datetime, policy: Policy) -> str | None:
-    """Only help for the code is left: what has expired was erased before anything is heard."""
-    nudge, remind = chat.nudge_at(policy), remind_at(chat, policy)
-    if nudge and now >= nudge:
-        return "nudge"
-    return "remind" if remind and now >= remind else None
+    """Help for the code, or the reminder; what has expired was erased before anything is heard."""
+    remind = remind_at(chat, policy)
+    if remind and now >= remind:
+        decent = is_decent(chat, policy, now)
+        chat.reminded = chat.nudged = True  # also where the bot was stopped until it was too late
+        return "remind" if decent else None
+    nudge = chat.nudge_at(policy)
+    return "nudge" if nudge and now >= nudge else None
 
 
 # ---- another guardian's account ---------------------------------------------------------------
