@@ -13,6 +13,7 @@ from pathlib import Path
 from secrets import token_hex
 from zoneinfo import ZoneInfo
 
+from bot.answers import Doors
 from bot.carriers import Carrier
 from bot.carriers.accounts import AccountDoor
 from bot.carriers.ledger import Ledger, Together
@@ -24,7 +25,7 @@ from bot.carriers.texting import Texting
 from bot.channel import Channel
 from bot.clock import utc_now
 from bot.delivery import Delivery
-from bot.engine import Doors, Engine, PageAnswer, Update
+from bot.engine import Engine, PageAnswer, Update
 from bot.mail import MailSender
 from bot.rendering import Renderer
 from bot.seen import Observe, nobody
@@ -32,14 +33,16 @@ from bot.settings import BadSetting, Settings
 from bot.sms import SmsSender
 from flows.inputs import FromWorld
 from flows.secret import Secret
-from storage.accounts import Accounts
+from storage.accounts import Accounts, bring_up_to_date
 from storage.codes import Codes
 from storage.conversations import Address, Conversations
 from storage.database import Database, Place, is_url, open_database
 from storage.directories import Directory, DirectoryFault
 from storage.directories import Mapping as AccountMapping
 from storage.invitations import Invitations
+from storage.letters import Letters
 from storage.life import Life
+from storage.notices import Notices
 from storage.openings import Openings
 from storage.outbox import ACCOUNT, EMAIL, ERASE, REPLY, SMS, TELL, Outbox
 from storage.register import Register
@@ -90,9 +93,9 @@ async def run_service(  # noqa: PLR0913 - all real parts meet here
     """
     policy = replace(settings.policy, email=mail is not None)
     accounts = Accounts(vault)
+    life = Life(vault, policy, accounts)
     conversations, outbox = Conversations(vault), Outbox(vault)
     directory = directory_of(settings)
-    life = Life(vault, policy, accounts)
     openings = Openings(accounts, outbox, directory.needs) if directory else None
     doors = Doors(
         database=database,
@@ -102,6 +105,9 @@ async def run_service(  # noqa: PLR0913 - all real parts meet here
         accounts=accounts,
         invitations=Invitations(vault),
         outbox=outbox,
+        life=life,
+        letters=Letters(vault, policy),
+        notices=Notices(vault, policy, accounts, life),
         openings=openings,
     )
 
@@ -206,6 +212,8 @@ async def open_storage(settings: Settings) -> AsyncIterator[tuple[Database, Vaul
     async with open_database(place) as database:
         vault = Vault(*secrets(), reread=secrets)
         await database.run(check_secret(vault))
+        while await database.run(bring_up_to_date(vault)):
+            pass
         yield database, vault
 
 

@@ -88,6 +88,8 @@ class Chat:
     reopen_until: datetime | None = None  # a closed account is erased then
 
     notice: str = ""  # of another guardian's account, to which the parent can still object
+    notice_about: str = ""  # what it tells: activated, password, phone, identifier, closed
+    notice_child: str = field(default="", repr=False)
     reminded: bool = False  # of this activation: never a second time
     muted: bool = False  # "don't remind me": of no activation in this conversation
 
@@ -95,7 +97,7 @@ class Chat:
     locked_until: datetime | None = None
 
     def forget(self) -> None:
-        """Erase what the parent said. Locks and the numbering of questions stay."""
+        """Erase what the parent said. Locks, the numbering of questions and notices stay."""
         fresh = Chat(
             state=self.state,
             lang=self.lang,
@@ -105,8 +107,10 @@ class Chat:
             locked_until=self.locked_until,
             burnt=self.burnt,
             away=self.away,
-            muted=self.muted,
             notice=self.notice,
+            notice_about=self.notice_about,
+            notice_child=self.notice_child,
+            muted=self.muted,
         )
         for known in fields(Chat):
             setattr(self, known.name, getattr(fresh, known.name))

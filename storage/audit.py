@@ -22,7 +22,7 @@ class Action(StrEnum):
     LETTERS_WRITTEN = "letters_written"  # the school's codes on paper
     ACCOUNT_OPENED = "account_opened"
     SIGNED_IN = "signed_in"  # shown in another conversation, after a proof
-    PASSWORD_SET = "password_set"  # noqa: S105
+    PASSWORD_SET = "password_set"  # of an account, anew  # noqa: S105
     PHONE_CHANGED = "phone_changed"
     EMAIL_CHANGED = "email_changed"
     CHILD_ADDED = "child_added"

@@ -155,9 +155,7 @@ class Life:
     def children(self, account: Account) -> Work[list[Pupil]]:
         """The account's children, at their schools of today."""
         return (
-            yield from children_of(
-                self._vault, account.guardians, account.pupils, [account.phone]
-            )
+            yield from children_of(self._vault, account.guardians, account.pupils, [account.phone])
         )
 
     def _all_children(self, account: Account) -> Work[list[Pupil]]:
@@ -207,9 +205,7 @@ class Life:
         account = yield from self._open(identifier, acting)
         if not isinstance(account, Account):
             return account
-        yield from run(
-            "UPDATE accounts SET password_hash = ? WHERE id = ?", digest, account.number
-        )
+        yield from run("UPDATE accounts SET password_hash = ? WHERE id = ?", digest, account.number)
         return (yield from self._password_set(account, acting))
 
     def password_set(self, identifier: str, acting: Acting) -> Work[AccountChanged]:
@@ -337,9 +333,7 @@ class Life:
         )
         acting.also.update(chats)
         number = len(chats)
-        return (
-            yield from self._changed(account, Action.OTHERS_SIGNED_OUT, acting, number=number)
-        )
+        return (yield from self._changed(account, Action.OTHERS_SIGNED_OUT, acting, number=number))
 
     # ---- frozen, closed, erased --------------------------------------------------------------
 
@@ -375,8 +369,13 @@ class Life:
         yield from sign_ins.sign_in(self._vault, account, acting.chat, acting.now)
         return (yield from self._changed(account, Action.ACCOUNT_REOPENED, acting))
 
-    def freeze(self, identifier: str, reason: str, acting: Acting) -> Work[AccountChanged]:
-        """Nothing of it can be shown or changed, until the school unfreezes it."""
+    def freeze(
+        self, identifier: str, reason: str, acting: Acting, *, here: bool = True
+    ) -> Work[AccountChanged]:
+        """Nothing of it can be shown or changed, until the school unfreezes it.
+
+        `here`: the conversation that freezes it is one of the account's, and hears it as an answer.
+        """
         account = yield from self._locked(identifier, acting)
         if not isinstance(account, Account):
             return account
@@ -386,7 +385,12 @@ class Life:
             "UPDATE accounts SET frozen_at = ? WHERE id = ?", stamp(acting.now), account.number
         )
         chats = yield from sign_ins.sign_out(
-            self._vault, account.number, "frozen", acting.now, acting.chat, keep=True
+            self._vault,
+            account.number,
+            "frozen",
+            acting.now,
+            acting.chat if here else None,
+            keep=True,
         )
         acting.also.update(chats)
         yield from run("DELETE FROM notices WHERE account = ?", account.number)
@@ -425,9 +429,7 @@ class Life:
         yield from self._sign_out_all(account, "erased", acting)
         for guardian in account.guardians:
             yield from run("DELETE FROM letters WHERE guardian = ?", guardian)
-        elsewhere = yield from erase_account(
-            self._vault, account.number, acting.actor, acting.now
-        )
+        elsewhere = yield from erase_account(self._vault, account.number, acting.actor, acting.now)
         acting.also.update([elsewhere] if elsewhere else [])
 
     def _sign_out_all(self, account: Account, why: str, acting: Acting) -> Work[None]:
@@ -583,4 +585,3 @@ def masked_email(address: str) -> str:
     """Enough for its owner to know it by: "m…@example.org"."""
     name, at, place = address.partition("@")
     return f"{name[:1]}…{at}{place}" if at else ""
-

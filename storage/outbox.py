@@ -289,9 +289,10 @@ class Outbox:
         """Codes that are cancelled or replaced need not leave any more."""
         yield from run(
             "UPDATE outbox SET status = 'dropped', body = NULL"
-            " WHERE chat = ? AND kind = ? AND status = 'waiting' AND expires_at IS NOT NULL",
+            " WHERE chat = ? AND kind IN (?, ?) AND status = 'waiting' AND expires_at IS NOT NULL",
             chat,
             SMS,
+            EMAIL,
         )
 
     def waiting(self, worker: int) -> Work[list[tuple[bytes, str]]]:
