@@ -98,7 +98,9 @@ class Answers:
         self._renderer = renderer
         self._services = services
 
-    def answer(self, question: Quick, acting: Acting, lang: str) -> Work[i.FromWorld | None]:
+    def answer(  # noqa: PLR0912 - one case for each question
+        self, question: Quick, acting: Acting, lang: str
+    ) -> Work[i.FromWorld | None]:
         """The answer; None where it comes later."""
         doors, key, now = self._doors, acting.chat, acting.now
         match question:
@@ -145,7 +147,9 @@ class Answers:
             case _:
                 return (yield from self._of_account(question, acting))
 
-    def _of_account(self, question: Quick, acting: Acting) -> Work[i.FromWorld]:
+    def _of_account(  # noqa: PLR0912 - as above
+        self, question: Quick, acting: Acting
+    ) -> Work[i.FromWorld]:
         life = self._doors.life
         match question:
             case o.ReadAccount():

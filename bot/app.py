@@ -29,6 +29,7 @@ from bot.engine import Engine, PageAnswer, Update
 from bot.mail import MailSender
 from bot.rendering import Renderer
 from bot.seen import Observe, nobody
+from bot.services import Services
 from bot.settings import BadSetting, Settings
 from bot.sms import SmsSender
 from flows.inputs import FromWorld
@@ -139,6 +140,7 @@ async def run_service(  # noqa: PLR0913 - all real parts meet here
             channels,
             observe,
             paged,
+            Services(settings.services),
         )
         async with sms.running(reports.hear, vault.token):
             try:

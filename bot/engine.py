@@ -99,7 +99,7 @@ class _Turn:
 class Engine:
     """Takes updates, whatever the channel."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is needed once, by name
         self,
         doors: Doors,
         policy: Policy,

@@ -13,7 +13,7 @@ from datetime import datetime
 
 from flows.inputs import LetterRight, LetterWrong, NotInvited
 from flows.policy import DEFAULT, Policy
-from flows.questions.letter import ALPHABET, LENGTH
+from flows.questions.letter import ALPHABET, LENGTH, pretty
 from flows.questions.name import fold
 from storage.database import Row, Work, every, lock, one, run, stamp
 from storage.family import guardian_place
@@ -37,11 +37,6 @@ def new_code() -> str:
     return "".join(secrets.choice(ALPHABET) for _ in range(LENGTH))
 
 
-def in_fours(code: str) -> str:
-    """As it is written for people: "ABCD-EFGH-JKMN"."""
-    return "-".join(code[at : at + 4] for at in range(0, len(code), 4))
-
-
 @dataclass(frozen=True, slots=True)
 class Letter:
     """What the school sends to one guardian. Its code is known to nobody else."""
@@ -49,7 +44,7 @@ class Letter:
     school: str
     last: str
     first: str
-    code: str = field(repr=False)  # as `in_fours` writes it
+    code: str = field(repr=False)  # as `pretty` writes it
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +110,7 @@ class Letters:
             code = new_code()
             yield from self.keep(guardian, code, until)
             last = known["usage"] or known["birth"]
-            letters.append(Letter(name or uai, last, known["first"], in_fours(code)))
+            letters.append(Letter(name or uai, last, known["first"], pretty(code)))
         return letters
 
     def keep(self, guardian: int, code: str, until: datetime) -> Work[None]:

@@ -26,6 +26,7 @@ from flows.inputs import (
 )
 from flows.outputs import ReadAccount
 from flows.policy import Policy
+from flows.questions.email import mask
 from flows.questions.name import same_first
 from flows.questions.school import is_school
 from storage import sign_ins
@@ -147,7 +148,7 @@ class Life:
             account.guardians,
             tuple(child.known for child in children),
             avoid,
-            masked_email(account.email),
+            mask(account.email) if account.email else "",
             account.erase_at,
             digits,
         )
@@ -308,7 +309,7 @@ class Life:
         return (yield from self._changed(account, Action.CHILD_ADDED, acting))
 
     def drop_child(self, identifier: str, pupil: int, acting: Acting) -> Work[Changed]:
-        """Not this parent's child: off at once, whichever school's record it is; and a note."""
+        """Not this parent's child: off at once, whichever school's record it is."""
         account = yield from self._open(identifier, acting)
         if not isinstance(account, Account):
             return account
@@ -320,7 +321,6 @@ class Life:
                     account.number,
                     one_of_them,
                 )
-        yield from self._note_for_school("not_mine", account, pupil, acting)
         return (yield from self._changed(account, Action.CHILD_DROPPED, acting))
 
     def sign_out_others(self, identifier: str, acting: Acting) -> Work[Changed]:
@@ -579,9 +579,3 @@ def _is_over(account: Account, now: datetime) -> bool:
 
 def _standing(account: Account) -> AccountChanged:
     return AccountChanged(f"account_{account.status}", account.erase_at)
-
-
-def masked_email(address: str) -> str:
-    """Enough for its owner to know it by: "m…@example.org"."""
-    name, at, place = address.partition("@")
-    return f"{name[:1]}…{at}{place}" if at else ""

@@ -12,6 +12,7 @@ from datetime import datetime
 from flows.inputs import NotObjected, Objected
 from flows.outputs import TellOthers
 from flows.policy import Policy
+from flows.questions.letter import pretty
 from flows.questions.name import fold
 from flows.questions.phone import read_contact
 from storage import sign_ins
@@ -19,7 +20,7 @@ from storage.accounts import Account, Accounts, account_subject
 from storage.audit import Action, note
 from storage.database import Work, every, lock, one, run, stamp
 from storage.family import Pupil, guardian_place, same_person
-from storage.letters import in_fours, new_code
+from storage.letters import new_code
 from storage.life import Acting, Life
 from storage.outbox import EMAIL, SMS, Outbox
 from storage.tallies import count, open_again
@@ -74,7 +75,7 @@ class Notices:
             body = {
                 "to": account.email,
                 "subject": own("mail.notice.subject", {}),
-                "text": own("mail.notice.text", {"what": what, "code": in_fours(code)}),
+                "text": own("mail.notice.text", {"what": what, "code": pretty(code)}),
                 "code": False,
             }
             yield from self._outbox.add(_of_account(account), EMAIL, body, acting.now)
@@ -173,7 +174,7 @@ class Notices:
             return False
         yield from count("notice.sms", number, now)
         code = yield from self._notice(account, now)
-        text = words(key, {**facts, "code": in_fours(code)})
+        text = words(key, {**facts, "code": pretty(code)})
         yield from self._outbox.add(chat, SMS, {"to": phone, "text": text}, now)
         acting.also.add(chat)
         return True
