@@ -13,6 +13,7 @@ from pathlib import Path
 from secrets import token_hex
 from zoneinfo import ZoneInfo
 
+from bot.answers import Doors
 from bot.carriers import Carrier
 from bot.carriers.accounts import AccountDoor
 from bot.carriers.ledger import Ledger, Together
@@ -24,21 +25,25 @@ from bot.carriers.texting import Texting
 from bot.channel import Channel
 from bot.clock import utc_now
 from bot.delivery import Delivery
-from bot.engine import Doors, Engine, PageAnswer, Update
+from bot.engine import Engine, PageAnswer, Update
 from bot.mail import MailSender
 from bot.rendering import Renderer
 from bot.seen import Observe, nobody
+from bot.services import Services
 from bot.settings import BadSetting, Settings
 from bot.sms import SmsSender
 from flows.inputs import FromWorld
 from flows.secret import Secret
-from storage.accounts import Accounts
+from storage.accounts import Accounts, bring_up_to_date
 from storage.codes import Codes
 from storage.conversations import Address, Conversations
 from storage.database import Database, Place, is_url, open_database
 from storage.directories import Directory, DirectoryFault
 from storage.directories import Mapping as AccountMapping
 from storage.invitations import Invitations
+from storage.letters import Letters
+from storage.life import Life
+from storage.notices import Notices
 from storage.openings import Openings
 from storage.outbox import ACCOUNT, EMAIL, ERASE, REPLY, SMS, TELL, Outbox
 from storage.register import Register
@@ -89,6 +94,7 @@ async def run_service(  # noqa: PLR0913 - all real parts meet here
     """
     policy = replace(settings.policy, email=mail is not None)
     accounts = Accounts(vault)
+    life = Life(vault, policy, accounts)
     conversations, outbox = Conversations(vault), Outbox(vault)
     directory = directory_of(settings)
     openings = Openings(accounts, outbox, directory.needs) if directory else None
@@ -100,6 +106,9 @@ async def run_service(  # noqa: PLR0913 - all real parts meet here
         accounts=accounts,
         invitations=Invitations(vault),
         outbox=outbox,
+        life=life,
+        letters=Letters(vault, policy),
+        notices=Notices(vault, policy, accounts, life),
         openings=openings,
     )
 
@@ -108,12 +117,15 @@ async def run_service(  # noqa: PLR0913 - all real parts meet here
     ) -> None:
         await engine.take(Update(address, happened, together=together))
 
+    def post(chat: bytes) -> None:
+        delivery.post(chat)
+
     ledger = Ledger(database, conversations, outbox, clock, tell, observe)
     ways = carriers(ledger, channels, sms)
     if mail is not None:
         ways[EMAIL] = Mailing(ledger, mail, vault)
     if directory is not None and openings is not None:
-        ways[ACCOUNT] = AccountDoor(ledger, directory, openings, vault)
+        ways[ACCOUNT] = AccountDoor(ledger, directory, openings, vault, life, post)
     delivery = Delivery(ledger, ways, channels)
     reports = SmsReports(ledger)
     # Two hashes at a time: each takes a core and 19 MiB (RELIABILITY 5).
@@ -128,6 +140,7 @@ async def run_service(  # noqa: PLR0913 - all real parts meet here
             channels,
             observe,
             paged,
+            Services(settings.services),
         )
         async with sms.running(reports.hear, vault.token):
             try:
@@ -201,6 +214,8 @@ async def open_storage(settings: Settings) -> AsyncIterator[tuple[Database, Vaul
     async with open_database(place) as database:
         vault = Vault(*secrets(), reread=secrets)
         await database.run(check_secret(vault))
+        while await database.run(bring_up_to_date(vault)):
+            pass
         yield database, vault
 
 

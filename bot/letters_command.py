@@ -18,7 +18,6 @@ import click
 import segno
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
-from storage.letters import Letter, Letters
 from telegram.helpers import create_deep_linked_url
 
 import locales
@@ -29,6 +28,7 @@ from bot.settings import BadSetting, Settings, Unclear
 from bot.telegram.client import open_bot
 from storage.audit import Action, note
 from storage.database import Database
+from storage.letters import Letter, Letters
 from storage.vault import Vault
 
 LANGUAGES = {**{lang: (lang,) for lang in locales.LANGUAGES}, "both": locales.LANGUAGES}

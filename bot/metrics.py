@@ -13,7 +13,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from bot.engine import Doors
+from bot.answers import Doors
 from bot.seen import Handled, Hashed, Outcome, Reported, Seen, TurnTaken
 from flows.refusals import Reason
 from flows.states import S

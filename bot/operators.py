@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 
 import click
-from storage.life import Acting, Life
 
 import locales
 from bot.app import (
@@ -32,6 +31,7 @@ from storage.accounts import Accounts
 from storage.backups import backups_of
 from storage.database import Database
 from storage.erasure import Person, conversations_of, erase, people, readmit
+from storage.life import Acting, Life
 from storage.retention import purge
 from storage.rotation import rotate
 from storage.unlocking import lift

@@ -5,6 +5,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from flows.policy import Policy
+from flows.reminder import remind_at
 from flows.states import S
 from flows.table import CLOSED, ENDED, WAITING
 
@@ -87,14 +88,16 @@ class Chat:
     reopen_until: datetime | None = None  # a closed account is erased then
 
     notice: str = ""  # of another guardian's account, to which the parent can still object
+    notice_about: str = ""  # what it tells: activated, password, phone, identifier, closed
+    notice_child: str = field(default="", repr=False)
     reminded: bool = False  # of this activation: never a second time
-    muted: bool = False  # "don't remind me"
+    muted: bool = False  # "don't remind me": of no activation in this conversation
 
     locks: int = 0  # how many pauses so far: each is longer
     locked_until: datetime | None = None
 
     def forget(self) -> None:
-        """Erase what the parent said. Locks and the numbering of questions stay."""
+        """Erase what the parent said. Locks, the numbering of questions and notices stay."""
         fresh = Chat(
             state=self.state,
             lang=self.lang,
@@ -105,6 +108,9 @@ class Chat:
             burnt=self.burnt,
             away=self.away,
             notice=self.notice,
+            notice_about=self.notice_about,
+            notice_child=self.notice_child,
+            muted=self.muted,
         )
         for known in fields(Chat):
             setattr(self, known.name, getattr(fresh, known.name))
@@ -124,7 +130,7 @@ class Chat:
 
     def wake_at(self, policy: Policy) -> datetime | None:
         """The next moment at which the conversation wants a TimeCame."""
-        moments = [self.expires_at(policy), self.nudge_at(policy)]
+        moments = [self.expires_at(policy), self.nudge_at(policy), remind_at(self, policy)]
         return min((moment for moment in moments if moment), default=None)
 
     def lock(self, policy: Policy, now: datetime) -> None:

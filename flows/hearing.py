@@ -7,14 +7,21 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from flows import inputs as i
+from flows.account.table import GOALS, GUARDED, HOME, LASTING
 from flows.chat import Chat, Child
 from flows.policy import Policy
 from flows.questions.birthdate import Birthdate, read_birthdate
 from flows.questions.code import read_code
+from flows.questions.email import Email, read_email
+from flows.questions.email import mask as mask_email
+from flows.questions.letter import read_letter, read_objection
+from flows.questions.login import read_login
 from flows.questions.name import TwoNames, is_same_name, read_name
 from flows.questions.password import Verdict, canonical, check_password
 from flows.questions.phone import SeveralPhones, read_contact, read_phone
+from flows.questions.school import read_school
 from flows.refusals import Reason, Refused
+from flows.reminder import is_decent, remind_at
 from flows.secret import Secret
 from flows.states import S
 from flows.table import (
@@ -27,6 +34,17 @@ from flows.table import (
     QUESTIONS,
     WAITING,
 )
+
+UNASKED = ("remind", "notice")
+"""Interruptions that the parent did not ask for: the question below can be answered as well."""
+
+_NOTICE = INTERRUPTIONS["notice"]
+_FREE = {  # what needs no fresh proof: it neither shows nor changes anything of the account
+    *(*COMMANDS, *(choice for choices in INTERRUPTIONS.values() for choice in choices)),
+    *("another", "text_me"),
+}
+_GIVEN = {S.NEW_PHONE, S.EMAIL, S.EMAIL_TYPO, S.EMAIL_CODE, S.CHILD_SCHOOL, S.CHILD_NAME}
+"""Questions of "my account" that are answered in the parent's own words."""
 
 
 @dataclass(slots=True)
@@ -41,18 +59,29 @@ class Heard:
     moment: datetime | None = None  # of an old code, of a budget open again, of an SMS
     token: str = field(default="", repr=False)  # of the link by which the parent came
     found: str = "asked"  # what became of an SMS
+    answer: i.FromWorld | None = field(default=None, repr=False)  # where it tells a lot
 
 
 def offered(chat: Chat) -> tuple[str, ...]:
     """The choices under the present question, in the order in which they are numbered."""
     if chat.interruption:
         return INTERRUPTIONS[chat.interruption]
+    return _own(chat)
+
+
+def _own(chat: Chat) -> tuple[str, ...]:
+    """The choices of the question itself, whatever stands over it."""
     question = QUESTIONS.get(chat.state)
     if question is None:
         return ()
     other = "fr" if chat.lang == "en" else "en"
     own = tuple(other if choice == "language" else choice for choice in question.choices)
     return own + (("back",) if question.back else ()) + ("help",)
+
+
+def is_fresh(chat: Chat, now: datetime, policy: Policy) -> bool:
+    """The proof is recent enough to show and change what is the account's (RELIABILITY 5)."""
+    return chat.proved_at is not None and now - chat.proved_at <= policy.proof_shows
 
 
 def hear(
@@ -73,6 +102,13 @@ def hear(
         return _page(chat, happened, now, policy, heard)
     if isinstance(happened, i.Returned) and happened.lang:
         chat.lang = happened.lang
+    if isinstance(happened, i.Pressed) and happened.choice in _NOTICE and chat.notice:
+        return _of_notice(chat, happened)
+    if isinstance(happened, i.Said):
+        word = _objection(chat, happened, heard)
+        if word:
+            chat.misses = 0
+            return word
     if isinstance(happened, i.CameByLink) and chat.state in ARRIVING:
         heard.token = happened.token
         return "link"
@@ -82,18 +118,57 @@ def hear(
         return None if _is_second_tap(chat, happened) else _waiting(chat, happened)
     if chat.state is S.LOCKED:
         return _locked(chat, happened, now, policy)
+    over = chat.interruption
     word = _parent(chat, happened, now, policy, heard)
     if word == "start" and was_away:  # of "Restart", which lifts the block: no wish to begin anew
-        chat.interruption = ""
+        chat.interruption = over if over == "notice" else ""
         word = "return"
     chat.misses = chat.misses + 1 if word == "refused" else 0
     return word
 
 
 def _time(chat: Chat, now: datetime, policy: Policy) -> str | None:
-    """Only help for the code is left: what has expired was erased before anything is heard."""
+    """Help for the code, or the reminder; what has expired was erased before anything is heard."""
+    remind = remind_at(chat, policy)
+    if remind and now >= remind:
+        decent = is_decent(chat, policy, now)
+        chat.reminded = chat.nudged = True  # also where the bot was stopped until it was too late
+        return "remind" if decent else None
     nudge = chat.nudge_at(policy)
     return "nudge" if nudge and now >= nudge else None
+
+
+# ---- another guardian's account ---------------------------------------------------------------
+
+
+def _of_notice(chat: Chat, pressed: i.Pressed) -> str | None:
+    """Its buttons work as long as it can be objected to, whatever is being asked."""
+    if _is_second_tap(chat, pressed):
+        return None
+    chat.pressed = (pressed.asked, pressed.choice)
+    return pressed.choice
+
+
+def _objection(chat: Chat, said: i.Said, heard: Heard) -> str | None:
+    """A NO with a code holds everywhere; alone, where the question has no "no" of its own."""
+    code = read_objection(said.text)
+    if code:
+        heard.secret = Secret(code)
+        return "object"
+    if chat.interruption == "notice":
+        return _by_number(said, _NOTICE) or next((w for w in _NOTICE if w in said.means), None)
+    if not chat.notice or chat.interruption or chat.state in NAMES:
+        return None
+    return "object" if "object" in said.means and not _meant(said, _own(chat)) else None
+
+
+def _by_number(said: i.Said, choices: tuple[str, ...]) -> str | None:
+    """A choice by its number, as they are shown on a terminal."""
+    if said.text.isascii() and said.text.isdigit() and len(said.text) < 3:
+        number = int(said.text)
+        if 1 <= number <= len(choices):
+            return choices[number - 1]
+    return None
 
 
 def _begins(chat: Chat, happened: i.FromChat) -> str | None:
@@ -110,7 +185,7 @@ def _is_second_tap(chat: Chat, happened: i.FromChat) -> bool:
 
 def _waiting(chat: Chat, happened: i.FromChat) -> str:
     """The world has not answered. Where that takes long, the language can be changed meanwhile."""
-    if chat.state is S.OPENING and chat.told_opening and isinstance(happened, i.Said):
+    if chat.state in LASTING and chat.told_opening and isinstance(happened, i.Said):
         word = _meant(happened, ())
         if word in ("language", "fr", "en"):
             return _chosen(chat, word)
@@ -176,15 +251,17 @@ def _page_filled(
 def _parent(
     chat: Chat, happened: i.FromChat, now: datetime, policy: Policy, heard: Heard
 ) -> str | None:
+    if chat.interruption in UNASKED and not _answers_it(chat, happened):
+        chat.interruption = ""  # the question below it is answered, or asked again
     match happened:
         case i.Pressed(choice, asked):
-            return _pressed(chat, choice, asked)
+            return _pressed(chat, choice, asked, now, policy)
         case i.CameByLink():
             return _chosen(chat, "start")  # the answers that are there already count for more
         case i.Said():
             return _said(chat, happened, now, policy, heard)
         case i.SharedContact(phone, own):
-            return _contact(chat, phone, own, heard)
+            return _contact(chat, phone, own, now, policy, heard)
         case i.Edited():
             return "edited"
         case i.Returned():
@@ -193,12 +270,35 @@ def _parent(
             return _refuse(heard, Refused(Reason.TEXT_ONLY))
 
 
-def _pressed(chat: Chat, choice: str, asked: int) -> str | None:
+def _answers_it(chat: Chat, happened: i.FromChat) -> bool:
+    """Whether this is about what came unasked."""
+    choices = INTERRUPTIONS[chat.interruption]
+    match happened:
+        case i.Pressed(choice, asked):
+            return asked == chat.asked and choice in choices
+        case i.Said():
+            return bool(_by_number(happened, choices) or _meant(happened, choices) in choices)
+        case i.Returned():
+            return True
+        case _:
+            return False
+
+
+def _pressed(chat: Chat, choice: str, asked: int, now: datetime, policy: Policy) -> str | None:
     if chat.pressed == (asked, choice) and asked != chat.asked:
         return None  # a double tap: the first one moved the conversation on
     if asked != chat.asked or choice not in offered(chat):
         return "stale"
     chat.pressed = (asked, choice)
+    return _choose(chat, choice, now, policy)
+
+
+def _choose(chat: Chat, choice: str, now: datetime, policy: Policy) -> str:
+    """Take a choice, or ask for a fresh proof first. What the parent wants is kept until then."""
+    free = choice in _FREE or (chat.state in HOME and choice == "services")
+    if chat.state in GUARDED and not free and not is_fresh(chat, now, policy):
+        chat.goal = GOALS.get(choice, chat.goal)
+        return "proof_too_old"
     return _chosen(chat, choice)
 
 
@@ -210,14 +310,13 @@ def _said(chat: Chat, said: i.Said, now: datetime, policy: Policy, heard: Heard)
                 return _chosen(chat, command)
         if chat.state not in PASSWORDS:  # a password may begin with "/"
             return "help"
-    if said.text.isascii() and said.text.isdigit() and len(said.text) < 3:
-        number = int(said.text)
-        if 1 <= number <= len(choices):
-            return _chosen(chat, choices[number - 1])
+    number = _by_number(said, choices)
+    if number:
+        return _choose(chat, number, now, policy)
     if chat.state not in NAMES or chat.interruption:
         word = _meant(said, choices)
         if word:
-            return _chosen(chat, word)
+            return _choose(chat, word, now, policy)
     if chat.interruption:
         return _refuse(heard, Refused(Reason.CHOOSE))
     answer = _answer(chat, said, now, policy, heard)
@@ -226,7 +325,7 @@ def _said(chat: Chat, said: i.Said, now: datetime, policy: Policy, heard: Heard)
     if chat.state in NAMES:  # not a name: perhaps a button's label ("← Retour", "?")
         word = _meant(said, choices)
         if word:
-            return _chosen(chat, word)
+            return _choose(chat, word, now, policy)
     return _refuse(heard, answer)
 
 
@@ -248,6 +347,10 @@ def _chosen(chat: Chat, choice: str) -> str:
         chat.lang = "en" if chat.lang == "fr" else "fr"
     elif choice in INTERRUPTIONS:
         chat.interruption = choice
+    elif choice in GOALS:
+        _wants(chat, choice)
+    elif choice == "services":
+        chat.home = chat.state.value
     elif choice in ("first_number", "second_number"):
         chat.phone, chat.phone_known = chat.pending[choice == "second_number"], False
         chat.pending = ()
@@ -255,14 +358,26 @@ def _chosen(chat: Chat, choice: str) -> str:
         chat.last, chat.first = chat.pending
     elif chat.state is S.INVITED and choice == "no":
         chat.last = chat.first = ""
+        chat.letter = False
+    elif chat.state is S.EMAIL_TYPO and choice in ("yes", "no"):
+        chat.new_email = chat.pending[0] if choice == "yes" else chat.new_email
+        chat.pending = ()
     elif chat.state is S.NOT_MINE and choice == "yes":
         chat.children[chat.child].status = "not_mine"
     return choice
 
 
+def _wants(chat: Chat, choice: str) -> None:
+    chat.goal = GOALS[choice]
+    if chat.state is S.MENU:
+        chat.letter, chat.login = False, ""
+
+
 def _answer(chat: Chat, said: i.Said, now: datetime, policy: Policy, heard: Heard) -> str | Refused:
     """Read the text as an answer to the present question."""
     text = said.text
+    if chat.state in _GIVEN and not is_fresh(chat, now, policy):
+        return "proof_too_old"
     match chat.state:
         case S.LAST_NAME:
             return _last_name(chat, text)
@@ -270,7 +385,7 @@ def _answer(chat: Chat, said: i.Said, now: datetime, policy: Policy, heard: Hear
             return _first_name(chat, text)
         case S.PHONE | S.WHICH_PHONE | S.CHECK:
             return _phone(chat, text)
-        case S.CODE | S.NO_SMS:
+        case S.CODE | S.NO_SMS | S.EMAIL_CODE:
             return _code(chat, said, policy, heard)
         case S.PASSWORD | S.PASSWORD_AGAIN if policy.password_page:
             return Refused(Reason.PASSWORD_IN_CHAT)
@@ -281,7 +396,80 @@ def _answer(chat: Chat, said: i.Said, now: datetime, policy: Policy, heard: Hear
         case S.DONE | S.ALREADY:
             return "small_talk"  # "merci": nothing is asked any more
         case _:
+            return _account_answer(chat, text, heard)
+
+
+def _account_answer(chat: Chat, text: str, heard: Heard) -> str | Refused:
+    """The same for the questions about an account."""
+    match chat.state:
+        case S.LETTER:
+            code = read_letter(text)
+            if isinstance(code, Refused):
+                return code
+            heard.secret = Secret(code)
+            return "letter_code"
+        case S.WHICH_ACCOUNT:
+            return _which_account(chat, text)
+        case S.NEW_PHONE:
+            return _new_phone(chat, text)
+        case S.EMAIL | S.EMAIL_TYPO:
+            return _email(chat, text)
+        case S.CHILD_SCHOOL:
+            school = read_school(text)
+            if isinstance(school, Refused):
+                return school
+            chat.child_school = school
+            return "school"
+        case S.CHILD_NAME:
+            name = read_name(text)
+            if isinstance(name, Refused):
+                return name
+            assert isinstance(name, str)  # noqa: S101 - only the last name's question splits
+            chat.pending = (name,)
+            return "name"
+        case _:
             return Refused(Reason.CHOOSE)
+
+
+def _which_account(chat: Chat, text: str) -> str | Refused:
+    """The mobile number or the identifier. Nothing tells whether there is such an account."""
+    number, login = _one_number(text), read_login(text)
+    if isinstance(number, str):
+        chat.phone, chat.phone_known, chat.login = number, False, ""
+        return "number"
+    if isinstance(login, str):
+        chat.phone, chat.phone_known, chat.login = "", False, login
+        return "login"
+    return login if number.reason is Reason.PHONE_MISSING else number
+
+
+def _new_phone(chat: Chat, text: str) -> str | Refused:
+    number = _one_number(text)
+    if isinstance(number, Refused):
+        return number
+    if number == chat.phone:
+        return Refused(Reason.PHONE_SAME)
+    chat.new_phone = number
+    return "number"
+
+
+def _one_number(text: str) -> str | Refused:
+    number = read_phone(text)
+    if isinstance(number, SeveralPhones):
+        return Refused(Reason.PHONE_TOO_LONG, {"n": sum(map(str.isdigit, text))})
+    return number
+
+
+def _email(chat: Chat, text: str) -> str | Refused:
+    email = read_email(text)
+    if not isinstance(email, Email):  # a yes or no was expected: not every word is an address
+        return email if chat.state is S.EMAIL else Refused(Reason.CHOOSE)
+    chat.new_email = email.address
+    if email.suggestion is None:
+        chat.pending = ()
+        return "address"
+    chat.pending = (email.suggestion,)
+    return "doubtful_address"
 
 
 def _last_name(chat: Chat, text: str) -> str | Refused:
@@ -319,15 +507,27 @@ def _phone(chat: Chat, text: str) -> str | Refused:
     return "number"
 
 
-def _contact(chat: Chat, phone: str, own: bool, heard: Heard) -> str:
-    if chat.state is not S.PHONE or chat.interruption:
+def _contact(chat: Chat, phone: str, own: bool, now: datetime, policy: Policy, heard: Heard) -> str:
+    if chat.state not in (S.PHONE, S.NEW_PHONE, S.WHICH_ACCOUNT) or chat.interruption:
         return _refuse(heard, Refused(Reason.TEXT_ONLY))
     if not own:
         return _refuse(heard, Refused(Reason.CONTACT_OF_ANOTHER))
     number = read_contact(phone)
     if isinstance(number, Refused):
         return _refuse(heard, number)
-    chat.phone, chat.phone_known = number, False
+    if chat.state is S.NEW_PHONE:
+        return _own_new_phone(chat, number, now, policy, heard)
+    chat.phone, chat.phone_known, chat.login = number, False, ""
+    # By letter any number will do: the register is not looked at.
+    return "number" if chat.letter and chat.state is S.PHONE else "own_number"
+
+
+def _own_new_phone(chat: Chat, number: str, now: datetime, policy: Policy, heard: Heard) -> str:
+    if not is_fresh(chat, now, policy):
+        return "proof_too_old"
+    if number == chat.phone:
+        return _refuse(heard, Refused(Reason.PHONE_SAME))
+    chat.new_phone = number
     return "own_number"
 
 
@@ -390,7 +590,6 @@ _WORDS: dict[type, str] = {
     i.NameDiffers: "name_differs",
     i.NotLegalGuardian: "not_legal",
     i.NoChildYet: "no_child",
-    i.AccountExists: "account_exists",
     i.PasswordHashed: "password_hashed",
     i.BirthdateRight: "birthdate_right",
     i.BirthdateWrong: "birthdate_wrong",
@@ -406,6 +605,29 @@ _WORDS: dict[type, str] = {
     i.SmsFailed: "sms_failed",
     i.SmsFound: "sms_found",
     i.TextFailed: "text_failed",
+    i.LetterRight: "letter_right",
+    i.LetterWrong: "letter_wrong",
+    i.AccountTied: "account_tied",
+    i.NoAccount: "no_account",
+    i.AccountUnchanged: "account_unchanged",
+    i.ChildFound: "child_found",
+    i.ChildOnAccount: "child_on_account",
+    i.ChildNotFound: "child_not_found",
+    i.SignInsFound: "sign_ins_found",
+    i.DataFound: "data_found",
+    i.ServicesFound: "services_found",
+    i.EmailFailed: "email_failed",
+    i.Noticed: "noticed",
+    i.Objected: "objected",
+    i.NotObjected: "not_objected",
+    i.SignedOut: "signed_out",
+    i.Thawed: "thawed",
+}
+_STATUSES = {
+    "open": "account_exists",
+    "frozen": "account_frozen",
+    "closed": "account_closed",
+    "moved": "account_moved",
 }
 
 
@@ -415,17 +637,24 @@ def word_of(answer: i.FromWorld) -> str:
         return "same" if answer.same else "different"
     if isinstance(answer, i.GuardianMatched) and not answer.children:
         return "no_child"
+    if isinstance(answer, i.AccountExists):
+        return _STATUSES[answer.status]
+    if isinstance(answer, i.AccountChanged):
+        return answer.what
     return _WORDS[type(answer)]
 
 
 def note(chat: Chat, answer: i.FromWorld, now: datetime, heard: Heard) -> None:
     """Keep what an answer says. Only ever called for one that the state waits for."""
+    heard.answer = answer
     match answer:
         case i.CodeOnItsWay(sent_at, expires_at):
             chat.code_sent_at, chat.code_expires_at = sent_at, expires_at
             chat.nudged = chat.told_late = False
-        case i.Invited(last, first):
+        case i.Invited(last, first) | i.LetterRight(last, first):
             chat.last, chat.first = last, first
+            chat.letter = isinstance(answer, i.LetterRight)
+            chat.goal = chat.login = ""
             chat.lang = chat.lang or "fr"  # the question offers the other one
         case i.CodeTooSoon(seconds):
             heard.seconds = seconds
@@ -435,18 +664,23 @@ def note(chat: Chat, answer: i.FromWorld, now: datetime, heard: Heard) -> None:
             chat.phone, chat.phone_known = "", False
             heard.refused = Refused(Reason.CONTACT_NOT_KNOWN)
         case i.CodeRight():
-            chat.proved_at = now
+            if chat.state is not S.CHECKING_EMAIL and not chat.new_phone:
+                chat.proved_at = now  # of the account's number: an address or a new one is none
         case i.CodeWrong(left):
             heard.left = left
-            chat.burnt += left == 0
+            chat.burnt += left == 0 and chat.state is not S.CHECKING_EMAIL
         case i.GuardianMatched():
             _matched(chat, answer)
-        case i.NameDiffers(left):
+        case i.NameDiffers(left) | i.LetterWrong(left):
             heard.left = left
         case i.Unlocked():
             chat.locks, chat.burnt, chat.locked_until = 0, 0, None
-        case i.AccountExists(identifier) | i.AccountOpened(identifier):
+        case i.AccountOpened(identifier):
             chat.identifier = identifier
+        case i.AccountExists():
+            _account(chat, answer)
+        case i.AccountChanged():
+            _changed(chat, answer, now)
         case _:
             _note_more(chat, answer, heard)
 
@@ -473,6 +707,52 @@ def _note_more(chat: Chat, answer: i.FromWorld, heard: Heard) -> None:
             heard.left = left
             if left == 0:
                 chat.children[chat.child].status = "aside"
+        case i.NoAccount():
+            chat.login = ""
+        case i.ChildFound(child):
+            chat.children.append(_child(child, "waiting"))
+            chat.child = len(chat.children) - 1
+        case i.Noticed(notice, about, child):
+            chat.notice, chat.notice_about, chat.notice_child = notice, about, child
+            chat.interruption = "notice"
+            if chat.pressed and chat.pressed[1] in _NOTICE:  # of the notice before
+                chat.pressed = None
+
+
+def _account(chat: Chat, account: i.AccountExists) -> None:
+    """Keep what is known of the account. One with another number is told of and not kept."""
+    chat.last_digits, chat.reopen_until = account.last_digits, account.until
+    by_letter = chat.letter and chat.state is S.MATCHING
+    if (account.status == "frozen") if by_letter else (account.status == "moved"):
+        chat.identifier = chat.login = ""
+        return
+    if by_letter:  # nobody is signed in before all birthdates were right
+        chat.goal, chat.reserved = "letter_phone", account.identifier
+    else:
+        chat.identifier, chat.login = account.identifier, ""
+        chat.phone, chat.email = account.phone or chat.phone, account.email
+    status = "waiting" if by_letter else "confirmed"
+    chat.guardians, chat.avoid, chat.child = account.guardians, account.avoid, 0
+    chat.children = [_child(known, status) for known in account.children]
+
+
+def _changed(chat: Chat, changed: i.AccountChanged, now: datetime) -> None:
+    chat.told_opening = False
+    match changed.what:
+        case "phone_changed":
+            chat.identifier, chat.reserved = chat.identifier or chat.reserved, ""
+            chat.phone, chat.new_phone = chat.new_phone or chat.phone, ""
+            chat.phone_known, chat.proved_at = False, now
+        case "email_changed":
+            chat.email, chat.new_email = mask_email(chat.new_email), ""
+        case "account_closed":
+            chat.reopen_until = changed.until
+        case "account_reopened":
+            chat.reopen_until = None
+
+
+def _child(known: i.ChildKnown, status: str) -> Child:
+    return Child(known.pupil, known.first, known.initial, known.school, known.uai, status)
 
 
 def _matched(chat: Chat, matched: i.GuardianMatched) -> None:
@@ -482,12 +762,5 @@ def _matched(chat: Chat, matched: i.GuardianMatched) -> None:
     chat.reserved = matched.identifier
     chat.digest = chat.first_digest = ""
     chat.children = [
-        Child(
-            known.pupil,
-            known.first,
-            known.initial,
-            known.school,
-            status=before.get(known.pupil, "waiting"),
-        )
-        for known in matched.children
+        _child(known, before.get(known.pupil, "waiting")) for known in matched.children
     ]

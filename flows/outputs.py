@@ -277,7 +277,10 @@ class RequestEmailCode:
 
 @dataclass(frozen=True, slots=True)
 class CheckEmailCode:
-    """Is this the newest code for the address? Answered as CheckCode is."""
+    """Is this the newest code for the address?
+
+    Answered by CodeRight, CodeWrong, CodeCancelled, CodeOld or CodeExpired.
+    """
 
     email: str = field(repr=False)
     code: Secret

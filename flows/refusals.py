@@ -73,6 +73,7 @@ class Reason(StrEnum):
     EMAIL_SEVERAL = "email_several", "several addresses in one message", "type one address"
     SCHOOL_MISSING = "school_missing", "nothing that names a school", "type its name, its town or its code"
     SCHOOL_TOO_LONG = "school_too_long", "more than 80 characters for a school", "type its name or its town"
+    PHONE_SAME = "phone_same", "as a new number the one that the account has already", "give the new number"
     # Any question
     TEXT_ONLY = "text_only", "a photo, a voice message, a sticker where text is read", "type the answer"
     CHOOSE = "choose", "a text that is none of the choices", "press a button, or type its words"
@@ -114,6 +115,20 @@ class Reason(StrEnum):
     ACCOUNT_ELSEWHERE = "account_elsewhere", "another conversation of the same person is opening the account at this moment", "look there, or press Activate again"
     PASSWORD_NOT_TAKEN = "password_not_taken", "the account service wants another password than our rules do", "choose a longer one; set the same rules on both sides"
     ACCOUNT_NOT_OPENED = "account_not_opened", "the account service refuses, or was silent for a day", "`sesame doctor` says why; the parent presses Activate again"
+    # Life with an account
+    LETTER_WRONG = "letter_wrong", "no letter has this code, or it served already, or is too old", "look at the letter again; the school can print another one"
+    NO_ACCOUNT = "no_account", "nobody has an account with the proved number, or the proved name", "activate one"
+    ACCOUNT_MOVED = "account_moved", "the account has another number than the one that was proved", "use that number; where it is lost, a letter of the school"
+    ACCOUNT_FROZEN = "account_frozen", "another guardian, or the parent, said that something is wrong", "the school looks into it; `sesame unfreeze`"
+    ACCOUNT_CLOSED = "account_closed", "the parent closed the account", "open it again before the day that is shown"
+    NOT_RECOVERED = "not_recovered", "no birthdate was right, or the account has no child to ask about", "a letter of the school, or the school corrects the birthdate"
+    ACCOUNT_NUMBER_ONLY = "account_number_only", "another number wanted for the code that opens an account", "use the account's number; where it is lost, a letter of the school"
+    ACCOUNT_UNCHANGED = "account_unchanged", "the account service refuses the change, or was silent for too long", "`sesame doctor` says why; the parent tries again"
+    CHILD_ON_ACCOUNT = "child_on_account", "a child to add who is on the account already", "nothing to do"
+    CHILD_NOT_FOUND = "child_not_found", "the parent's record at that school has no such child", "look at school and first name; the school completes the link in its software"
+    MAIL_OFF = "mail_off", "an e-mail address, where no e-mail can be sent", "set SESAME_EMAIL"
+    EMAIL_FAILED = "email_failed", "the e-mail with the code did not leave", "look at the address; `sesame doctor` looks at the mail server"
+    NOT_OBJECTED = "not_objected", "an objection to a notice that is not, or not any more", "look at the code again; the school can freeze the account"
     # fmt: on
 
 

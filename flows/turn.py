@@ -4,6 +4,7 @@ A Turn wraps the copy of a chat on which one event is fired. Its conditions only
 only write outputs and tidy the chat's record.
 """
 
+from collections import defaultdict
 from datetime import datetime
 
 from flows import outputs as o
@@ -18,15 +19,55 @@ from flows.secret import Secret
 from flows.states import S
 from flows.table import QUESTIONS
 
+STATUS = {"identifier": "identifier", "password": "password"}
+"""What a parent came for, for whoever asks where we are: `status.…`; "manage" for all others."""
+
 ENDS = {
     S.ALREADY: Reason.ALREADY_ACTIVE,
     S.NOT_LEGAL: Reason.NOT_LEGAL,
     S.NO_CHILD: Reason.NO_CHILD,
     S.REFUSED: Reason.NO_CHILD_CONFIRMED,
+    S.OTHER_PHONE: Reason.ACCOUNT_MOVED,
+    S.FROZEN: Reason.ACCOUNT_FROZEN,
+    S.REOPEN: Reason.ACCOUNT_CLOSED,
+    S.NOT_RECOVERED: Reason.NOT_RECOVERED,
 }
 """Ends without a new account, and why."""
 
 STEPS = 6  # as the parent counts them: name, phone, code, password, children, done (UX R6)
+
+VARIANTS: dict[str, tuple[str, ...]] = {
+    "phone.ask": ("letter",),
+    "phone.help": ("letter",),
+    "check.hint": ("letter",),
+    "check.help": ("letter",),
+    "code.hint": ("login", "sure"),
+    "no_sms.ask": ("login",),
+    "no_sms.asked": ("login",),
+    "no_sms.late": ("login",),
+    "code.old": ("email",),
+    "interrupt.cancel": ("account",),
+    "interrupt.start": ("account",),
+    "opening.late": ("account",),
+    "opening.waits": ("account",),
+    "opening.password_gone": ("account",),
+    "opening.password_not_taken": ("account",),
+}
+"""Texts that are said in other words where they would be wrong: "<key>.<circumstance>"."""
+
+
+_ACCOUNT = ("identifier", "phone", "proved_at", "email")
+_KEPT: defaultdict[S, tuple[str, ...]] = defaultdict(
+    tuple,
+    {
+        S.DONE: _ACCOUNT,
+        S.ALREADY: _ACCOUNT,
+        S.FROZEN: _ACCOUNT,
+        S.REOPEN: (*_ACCOUNT, "reopen_until"),
+        S.OTHER_PHONE: ("last_digits",),
+    },
+)
+"""What is not forgotten where a conversation comes to its end."""
 
 
 class Turn:
@@ -94,6 +135,8 @@ class Turn:
     def may_open(self) -> bool:
         """Enough children are confirmed: one, or all where the school is strict."""
         statuses = [child.status for child in self.chat.children]
+        if self.chat.letter and set(statuses) != {"confirmed"}:
+            return False  # a letter can fall into other hands: the birthdates are the proof
         if self.policy.strict_children and "aside" in statuses:
             return False
         return "confirmed" in statuses
@@ -108,8 +151,13 @@ class Turn:
         return not (chat.told_late or chat.away) and expires is not None and self.now < expires
 
     def number_known(self) -> bool:
-        """The parent was told that the school has this number of theirs: the truth may be told."""
-        return self.chat.phone_known
+        """It is no secret whether an SMS left for this number: the truth may be told."""
+        return self.chat.phone_known or self._sure()
+
+    def _sure(self) -> bool:
+        """A code is sent, whatever the register has (I10 does not matter)."""
+        chat = self.chat
+        return chat.letter or bool(chat.new_phone or chat.identifier)
 
     def told_account_late(self) -> bool:
         """The parent knows that the account service does not answer."""
@@ -133,15 +181,33 @@ class Turn:
         self.chat.interruption = ""
         state = self.chat.state
         question = QUESTIONS[state]
-        if question.step:
+        if question.step and not self.chat.goal:
             self._progress(question.step)
         on_page = self._on_page()
-        self._say("password.page" if on_page else f"{state.value}.ask", Style.STRONG)
-        if state is S.RECAP:
-            self._list_children()
+        ask = "password.page" if on_page else self._variant(f"{state.value}.ask")
+        self._say(ask, Style.STRONG)
+        self._list()
         if question.hint and hint and not on_page:
-            self._say(f"{state.value}.hint")
+            self._say(self._variant(f"{state.value}.hint"))
         self._choices()
+
+    def _list(self) -> None:
+        """What stands under the question, one a line."""
+        if self.chat.state is S.RECAP:
+            self._list_children()
+
+    def _variant(self, key: str) -> str:
+        """The key of the words that fit the circumstances."""
+        chat = self.chat
+        circumstances = {
+            "letter": chat.letter,
+            "login": bool(chat.login),
+            "sure": self._sure(),
+            "email": chat.state is S.EMAIL_CODE,
+            "account": bool(chat.goal or chat.identifier),
+        }
+        own = (word for word in VARIANTS.get(key, ()) if circumstances[word])
+        return next((f"{key}.{word}" for word in own), key)
 
     def _on_page(self) -> bool:
         """Whether the answer is given on a page of its own, and never in the chat."""
@@ -167,12 +233,13 @@ class Turn:
     def _facts(self) -> dict[str, object]:
         """What any sentence may show. A number is only ever shown masked, save to be checked."""
         chat = self.chat
+        number = chat.new_phone or chat.phone
         facts: dict[str, object] = {
             "last": chat.last,
             "first": chat.first,
-            "phone": pretty(chat.phone) if chat.phone else "",
-            "masked": mask(chat.phone) if chat.phone else "",
-            "last_digits": chat.phone[-2:],
+            "phone": pretty(number) if number else "",
+            "masked": mask(number) if number else "",
+            "last_digits": number[-2:] or chat.last_digits,
             "until": chat.code_expires_at,
             "minutes": int(self.policy.code_validity.total_seconds() // 60),
             "digits": self.policy.code_digits,
@@ -180,15 +247,19 @@ class Turn:
             "minimum": self.policy.password_min,
             "day": chat.pending_date,
             "identifier": Exact(chat.identifier),
+            "reopen_until": chat.reopen_until,
+            "new_email": chat.new_email,
         }
         if chat.children:
             child = chat.children[chat.child]
             facts |= {"child": child.first, "initial": child.initial, "school": child.school}
         if chat.pending and chat.state is S.SPLIT_NAME:
             facts |= {"pending_last": chat.pending[0], "pending_first": chat.pending[1]}
+        if chat.pending and chat.state is S.EMAIL_TYPO:
+            facts["suggestion"] = chat.pending[0]
         return facts
 
-    def _choices(self) -> None:
+    def _choices(self, silent: bool = False) -> None:
         chat = self.chat
         question = QUESTIONS.get(chat.state)
         facts: dict[str, object] = {}
@@ -208,6 +279,7 @@ class Turn:
                 hidden=bool(question and question.hidden and not over),
                 page=self._on_page() and not over,
                 copy=bool(question and question.copy and not over),
+                silent=silent,
             )
         )
 
@@ -238,7 +310,9 @@ class Turn:
     def welcome_back(self) -> None:
         """The parent opened the conversation again: the question as it was left."""
         self._say("welcome_back")
-        self.ask()
+        if self.chat.interruption == "notice":  # it came while the parent was away
+            return self.interrupt()
+        return self.ask()
 
     def fall_silent(self) -> None:
         """The parent blocked the bot. What they said expires as if they had only fallen silent."""
@@ -251,7 +325,8 @@ class Turn:
         self.ask()
 
     def _help(self) -> None:
-        self._say("password.page_help" if self._on_page() else f"{self.chat.state.value}.help")
+        own = self._variant(f"{self.chat.state.value}.help")
+        self._say("password.page_help" if self._on_page() else own)
 
     def refuse(self) -> None:
         """Say why the answer was not taken and what to do; longer help the second time (UX 2.3)."""
@@ -259,9 +334,8 @@ class Turn:
         assert refused is not None  # noqa: S101 - every "refused" carries its reason
         self._refusal(refused.reason)
         if self.chat.interruption:
-            self._say(f"refused.{refused.reason}")
-            self._say(f"interrupt.{self.chat.interruption}", Style.STRONG, **self._step())
-            return self._choices()
+            self._say(f"refused.{refused.reason}", **refused.facts)
+            return self.interrupt()
         self._say(f"refused.{refused.reason}", **refused.facts)
         self._rules()
         if self.chat.misses == 2:
@@ -282,18 +356,23 @@ class Turn:
 
     def interrupt(self) -> None:
         """Ask about the conversation itself, over the question."""
-        self._say(f"interrupt.{self.chat.interruption}", Style.STRONG, **self._step())
+        key = self._variant(f"interrupt.{self.chat.interruption}")
+        self._say(key, Style.STRONG, **self._step())
         self._choices()
 
     def _step(self) -> dict[str, object]:
-        step = max(QUESTIONS[self.chat.state].step, 1)
-        return {"step": Words(f"step.{step}"), "n": step, "total": STEPS}
+        question = QUESTIONS.get(self.chat.state)
+        step = max(question.step, 1) if question else 1
+        left = STEPS + 1 - step
+        return {"step": Words(f"step.{step}"), "n": step, "total": STEPS, "steps": left}
 
     # ---- then: remarks at any question -------------------------------------------------------
 
     def say_status(self) -> None:
         """Where we are, and how long the code lasts."""
-        if QUESTIONS[self.chat.state].step:
+        if self.chat.goal:
+            self._say(f"status.{STATUS.get(self.chat.goal, 'manage')}")
+        elif QUESTIONS[self.chat.state].step:
             self._say("status", **self._step())
         if self.chat.state in (S.CODE, S.NO_SMS):
             self._say("status.code")
@@ -350,11 +429,21 @@ class Turn:
     def request_code(self) -> None:
         """Ask for a code, the first or another."""
         chat = self.chat
-        self.outputs.append(o.RequestCode(chat.phone, chat.last, chat.first))
+        if chat.new_phone:
+            asked = o.RequestCode(chat.new_phone, chat.last, chat.first, because="change")
+        elif chat.login:
+            asked = o.RequestCode("", "", "", login=chat.login)
+        else:
+            because = "letter" if chat.letter else "known"
+            asked = o.RequestCode(chat.phone, chat.last, chat.first, because=because)
+        self.outputs.append(asked)
 
     def check_code(self) -> None:
         """Is it the newest code?"""
-        self.outputs.append(o.CheckCode(self.chat.phone, self._secret()))
+        chat = self.chat
+        login = "" if chat.new_phone else chat.login
+        phone = chat.new_phone or ("" if login else chat.phone)
+        self.outputs.append(o.CheckCode(phone, self._secret(), login=login))
 
     def _secret(self) -> Secret:
         assert self.heard.secret is not None  # noqa: S101 - set when "code" or "password" is heard
@@ -364,6 +453,7 @@ class Turn:
         """Going back makes the code useless (MISSION 4.1)."""
         self.outputs.append(o.CancelCode())
         self.chat.code_sent_at = self.chat.code_expires_at = None
+        self.chat.new_phone = ""
         self.ask()
 
     def say_too_soon(self) -> None:
@@ -390,7 +480,7 @@ class Turn:
 
     def look_for_sms(self) -> None:
         """What became of the code's SMS? For a typed number the answer says nothing of it."""
-        self.outputs.append(o.LookForSms(code=True, honest=self.chat.phone_known))
+        self.outputs.append(o.LookForSms(code=True, honest=self.number_known()))
 
     def say_sms_found(self) -> None:
         """What is known, and what to check."""
@@ -398,7 +488,7 @@ class Turn:
         if found == "asked" and self.chat.told_late:
             found = "late"
         at = self.heard.moment or self.chat.code_sent_at
-        self._say_and_ask(f"no_sms.{found}", at=at)
+        self._say_and_ask(self._variant(f"no_sms.{found}"), at=at)
 
     def say_sms_failed(self) -> None:
         """It did not leave, or arrive: said unasked, with what else there is to do."""
@@ -421,7 +511,7 @@ class Turn:
     def say_old_code(self) -> None:
         """An earlier code: take the newest."""
         self._refusal(Reason.CODE_OLD)
-        self._say_and_ask_briefly("code.old", at=self.heard.moment)
+        self._say_and_ask_briefly(self._variant("code.old"), at=self.heard.moment)
 
     def say_expired_code(self) -> None:
         """The 30 minutes are over."""
@@ -451,7 +541,8 @@ class Turn:
 
     def match(self) -> None:
         """Look for the person with this name among those of the proven number."""
-        self.outputs.append(o.MatchGuardian(self.chat.phone, self.chat.last, self.chat.first))
+        chat = self.chat
+        self.outputs.append(o.MatchGuardian(chat.phone, chat.last, chat.first, chat.letter))
 
     def say_code_right(self) -> None:
         """The number is proved and the person found."""
@@ -511,7 +602,10 @@ class Turn:
         """Begin with the first child, and say how many there are."""
         self.chat.child = -1
         self.chat.child = self._neighbour(+1) or 0
-        self._say_and_ask("children", n=len(self.chat.children))
+        self._say("children", n=len(self.chat.children))
+        if self.chat.letter:
+            self._say("children.letter")
+        self.ask()
 
     def last_child(self) -> None:
         """Back from the recap."""
@@ -631,22 +725,22 @@ class Turn:
     def say_account_late(self) -> None:
         """The account service does not answer yet: said once, unasked."""
         self.chat.told_opening = True
-        self._say("opening.late")
+        self._say(self._variant("opening.late"))
 
     def say_account_waits(self) -> None:
         """The same, to a parent who writes meanwhile."""
         self._refusal(Reason.BUSY)
-        self._say("opening.waits")
+        self._say(self._variant("opening.waits"))
 
     def say_language_meanwhile(self) -> None:
         """Confirm the language while nothing can be asked."""
         self._say("language.done")
-        self._say("opening.waits")
+        self._say(self._variant("opening.waits"))
 
     def say_human_meanwhile(self) -> None:
         """Where a person helps, while nothing can be asked."""
         self._say("human")
-        self._say("opening.waits")
+        self._say(self._variant("opening.waits"))
 
     def say_password_gone(self) -> None:
         """The password could not be kept any longer: it is asked for again."""
@@ -660,7 +754,7 @@ class Turn:
 
     def _say_again_at_password(self, key: str) -> None:
         self.chat.digest, self.chat.told_opening = "", False
-        self._say_and_ask(key)
+        self._say_and_ask(self._variant(key))
 
     def say_account_elsewhere(self) -> None:
         """Two of the parent's conversations came to the end at once: the other one was first."""
@@ -679,18 +773,35 @@ class Turn:
     def close(self) -> None:
         """An end: erase what is no longer needed, and tell."""
         chat = self.chat
-        if chat.state in ENDS:
+        found_again = chat.state is S.ALREADY and chat.goal == "identifier"
+        if chat.state in ENDS and not found_again:  # that is what the parent came for
             self._refusal(ENDS[chat.state])
-        identifier, phone = chat.identifier, chat.phone
-        chat.forget()
-        chat.seen_at = self.now
-        if identifier:
-            chat.identifier, chat.phone, chat.burnt, chat.locks = identifier, phone, 0, 0
+        if chat.state is S.DONE:
+            self._tell_others("activated")
+        if found_again:
+            self._tell_others("identifier")
+        if chat.state is S.REFUSED and chat.letter:
+            self._say("refused.letter")
+        self._end()
+
+    def _end(self) -> None:
+        """Keep of an account only what opens it again, and ask."""
+        self._keep_account()
         self.ask()
 
-    def say_services(self) -> None:
-        """What the account opens (the tutorial, step 3)."""
-        self._say_and_ask("services")
+    def _keep_account(self) -> None:
+        chat = self.chat
+        known = {name: getattr(chat, name) for name in _KEPT[chat.state]}
+        chat.forget()
+        chat.seen_at = self.now
+        for name, value in known.items():
+            setattr(chat, name, value)
+        if chat.identifier:
+            chat.burnt, chat.locks = 0, 0
+
+    def _tell_others(self, about: str) -> None:
+        """The child's other guardians, and the account's e-mail (RELIABILITY T6)."""
+        self.outputs.append(o.TellOthers(self.chat.identifier, about))
 
     def text_identifier(self) -> None:
         """Send the identifier by SMS, once."""

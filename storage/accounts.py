@@ -51,7 +51,8 @@ def stem(first: str, last: str) -> str:
 Status = Literal["open", "frozen", "closed"]
 
 _COLUMNS = (
-    "id, identifier_key, sealed, account_key, opened_at, frozen_at, closed_at, erase_at FROM accounts"
+    "id, identifier_key, sealed, account_key, opened_at, frozen_at, closed_at, erase_at"
+    " FROM accounts"
 )
 _BATCH = 500
 """Accounts brought up to date in one transaction: a turn waits for no more than that."""
@@ -150,7 +151,7 @@ class Accounts:
     def read(self, identifier: str) -> Work[Account | None]:
         """The account of this identifier."""
         row = yield from one(
-            f"SELECT {_COLUMNS} WHERE identifier_key = ?",  # noqa: S608 - our own words
+            f"SELECT {_COLUMNS} WHERE identifier_key = ?",
             self.vault.key("identifier", identifier),
         )
         return None if row is None else (yield from self._account(row))
@@ -158,7 +159,7 @@ class Accounts:
     def with_phone(self, phone: str) -> Work[list[Account]]:
         """Those whose own number this is."""
         rows = yield from every(
-            f"SELECT {_COLUMNS} WHERE phone_key = ? ORDER BY id",  # noqa: S608 - our own words
+            f"SELECT {_COLUMNS} WHERE phone_key = ? ORDER BY id",
             self.vault.key("phone", phone),
         )
         return (yield from self._accounts(rows))
@@ -179,7 +180,7 @@ class Accounts:
 
     def numbered(self, number: int) -> Work[Account | None]:
         """The account with this row's number."""
-        row = yield from one(f"SELECT {_COLUMNS} WHERE id = ?", number)  # noqa: S608 - our words
+        row = yield from one(f"SELECT {_COLUMNS} WHERE id = ?", number)
         return None if row is None else (yield from self._account(row))
 
     def _accounts(self, rows: list[Row]) -> Work[list[Account]]:

@@ -9,10 +9,10 @@ from storage.accounts import account_place, lock_guardians
 from storage.audit import Action, note
 from storage.conversations import chat_place
 from storage.database import Work, every, lock, one, run, run_many, stamp
+from storage.family import guardian_place
 from storage.importing.records import folded
 from storage.openings import remove_there
 from storage.outbox import Outbox
-from storage.family import guardian_place
 from storage.vault import Vault
 
 
@@ -61,7 +61,7 @@ def people(vault: Vault, phone: str = "", identifier: str = "") -> Work[list[Per
         if account:
             opened = vault.open(account, account_place(identifier_key))
             person.identifiers.add(opened["identifier"])
-            person.phones.add(opened["phone"])
+            person.phones |= {opened["phone"], opened.get("phone_before") or opened["phone"]}
     return list(found.values())
 
 
@@ -193,13 +193,14 @@ def _erase_accounts(vault: Vault, guardians: list[int]) -> Work[int]:
 
 def erase_closed(vault: Vault, actor: str, now: datetime) -> Work[bool]:
     """Erase the account whose parent closed it longest ago, if its time is over; False for none."""
-    due = "SELECT id FROM accounts WHERE erase_at <= ? ORDER BY erase_at LIMIT 1"
+    due = (  # one that is frozen waits for the school
+        "SELECT id FROM accounts WHERE erase_at <= ? AND frozen_at IS NULL"
+        " ORDER BY erase_at LIMIT 1"
+    )
     row = yield from one(due, stamp(now))
     if row is None:
         return False
-    guardians = yield from every(
-        "SELECT guardian FROM account_guardians WHERE account = ?", row[0]
-    )
+    guardians = yield from every("SELECT guardian FROM account_guardians WHERE account = ?", row[0])
     yield from lock_guardians(guardian for (guardian,) in guardians)
     if (yield from one(due, stamp(now))) == row:  # its parent has not opened it again meanwhile
         yield from erase_account(vault, row[0], actor, now)

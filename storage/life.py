@@ -26,6 +26,7 @@ from flows.inputs import (
 )
 from flows.outputs import ReadAccount
 from flows.policy import Policy
+from flows.questions.email import mask
 from flows.questions.name import same_first
 from flows.questions.school import is_school
 from storage import sign_ins
@@ -147,7 +148,7 @@ class Life:
             account.guardians,
             tuple(child.known for child in children),
             avoid,
-            masked_email(account.email),
+            mask(account.email) if account.email else "",
             account.erase_at,
             digits,
         )
@@ -155,9 +156,7 @@ class Life:
     def children(self, account: Account) -> Work[list[Pupil]]:
         """The account's children, at their schools of today."""
         return (
-            yield from children_of(
-                self._vault, account.guardians, account.pupils, [account.phone]
-            )
+            yield from children_of(self._vault, account.guardians, account.pupils, [account.phone])
         )
 
     def _all_children(self, account: Account) -> Work[list[Pupil]]:
@@ -207,9 +206,7 @@ class Life:
         account = yield from self._open(identifier, acting)
         if not isinstance(account, Account):
             return account
-        yield from run(
-            "UPDATE accounts SET password_hash = ? WHERE id = ?", digest, account.number
-        )
+        yield from run("UPDATE accounts SET password_hash = ? WHERE id = ?", digest, account.number)
         return (yield from self._password_set(account, acting))
 
     def password_set(self, identifier: str, acting: Acting) -> Work[AccountChanged]:
@@ -312,7 +309,7 @@ class Life:
         return (yield from self._changed(account, Action.CHILD_ADDED, acting))
 
     def drop_child(self, identifier: str, pupil: int, acting: Acting) -> Work[Changed]:
-        """Not this parent's child: off at once, whichever school's record it is; and a note."""
+        """Not this parent's child: off at once, whichever school's record it is."""
         account = yield from self._open(identifier, acting)
         if not isinstance(account, Account):
             return account
@@ -324,7 +321,6 @@ class Life:
                     account.number,
                     one_of_them,
                 )
-        yield from self._note_for_school("not_mine", account, pupil, acting)
         return (yield from self._changed(account, Action.CHILD_DROPPED, acting))
 
     def sign_out_others(self, identifier: str, acting: Acting) -> Work[Changed]:
@@ -337,9 +333,7 @@ class Life:
         )
         acting.also.update(chats)
         number = len(chats)
-        return (
-            yield from self._changed(account, Action.OTHERS_SIGNED_OUT, acting, number=number)
-        )
+        return (yield from self._changed(account, Action.OTHERS_SIGNED_OUT, acting, number=number))
 
     # ---- frozen, closed, erased --------------------------------------------------------------
 
@@ -375,8 +369,13 @@ class Life:
         yield from sign_ins.sign_in(self._vault, account, acting.chat, acting.now)
         return (yield from self._changed(account, Action.ACCOUNT_REOPENED, acting))
 
-    def freeze(self, identifier: str, reason: str, acting: Acting) -> Work[AccountChanged]:
-        """Nothing of it can be shown or changed, until the school unfreezes it."""
+    def freeze(
+        self, identifier: str, reason: str, acting: Acting, *, here: bool = True
+    ) -> Work[AccountChanged]:
+        """Nothing of it can be shown or changed, until the school unfreezes it.
+
+        `here`: the conversation that freezes it is one of the account's, and hears it as an answer.
+        """
         account = yield from self._locked(identifier, acting)
         if not isinstance(account, Account):
             return account
@@ -386,7 +385,12 @@ class Life:
             "UPDATE accounts SET frozen_at = ? WHERE id = ?", stamp(acting.now), account.number
         )
         chats = yield from sign_ins.sign_out(
-            self._vault, account.number, "frozen", acting.now, acting.chat, keep=True
+            self._vault,
+            account.number,
+            "frozen",
+            acting.now,
+            acting.chat if here else None,
+            keep=True,
         )
         acting.also.update(chats)
         yield from run("DELETE FROM notices WHERE account = ?", account.number)
@@ -425,9 +429,7 @@ class Life:
         yield from self._sign_out_all(account, "erased", acting)
         for guardian in account.guardians:
             yield from run("DELETE FROM letters WHERE guardian = ?", guardian)
-        elsewhere = yield from erase_account(
-            self._vault, account.number, acting.actor, acting.now
-        )
+        elsewhere = yield from erase_account(self._vault, account.number, acting.actor, acting.now)
         acting.also.update([elsewhere] if elsewhere else [])
 
     def _sign_out_all(self, account: Account, why: str, acting: Acting) -> Work[None]:
@@ -577,10 +579,3 @@ def _is_over(account: Account, now: datetime) -> bool:
 
 def _standing(account: Account) -> AccountChanged:
     return AccountChanged(f"account_{account.status}", account.erase_at)
-
-
-def masked_email(address: str) -> str:
-    """Enough for its owner to know it by: "m…@example.org"."""
-    name, at, place = address.partition("@")
-    return f"{name[:1]}…{at}{place}" if at else ""
-

@@ -276,13 +276,23 @@ class Outbox:
             kind,
         )
 
+    def drop_lasting(self, chat: bytes, kind: str) -> Work[None]:
+        """The same, but for what is only good until some time: that stays."""
+        yield from run(
+            "UPDATE outbox SET status = 'dropped', body = NULL"
+            " WHERE chat = ? AND kind = ? AND status = 'waiting' AND expires_at IS NULL",
+            chat,
+            kind,
+        )
+
     def drop_codes(self, chat: bytes) -> Work[None]:
         """Codes that are cancelled or replaced need not leave any more."""
         yield from run(
             "UPDATE outbox SET status = 'dropped', body = NULL"
-            " WHERE chat = ? AND kind = ? AND status = 'waiting' AND expires_at IS NOT NULL",
+            " WHERE chat = ? AND kind IN (?, ?) AND status = 'waiting' AND expires_at IS NOT NULL",
             chat,
             SMS,
+            EMAIL,
         )
 
     def waiting(self, worker: int) -> Work[list[tuple[bytes, str]]]:

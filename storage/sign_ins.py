@@ -78,6 +78,11 @@ def sign_out(
     return chats
 
 
+def close_in(account: int, chat: bytes) -> Work[None]:
+    """It is open in this conversation no more."""
+    yield from run("DELETE FROM sign_ins WHERE account = ? AND chat = ?", account, chat)
+
+
 def leave(chat: bytes) -> Work[None]:
     """This conversation has stopped: no account is open in it any more."""
     yield from run("DELETE FROM sign_ins WHERE chat = ?", chat)

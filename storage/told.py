@@ -7,9 +7,9 @@ from datetime import datetime
 from storage.accounts import account_place
 from storage.database import Work, every, lock, one, run
 from storage.directories import Account, Child
+from storage.family import children_of
 from storage.openings import Opening
 from storage.outbox import ACCOUNT, Outbox
-from storage.family import children_of
 from storage.vault import Vault
 
 _BATCH = 200
@@ -18,9 +18,7 @@ _BATCH = 200
 
 def of_opening(vault: Vault, opening: Opening) -> Work[Account]:
     """An account that is being opened."""
-    children = yield from _children(
-        vault, opening.guardians, opening.confirmed, opening.phone
-    )
+    children = yield from _children(vault, opening.guardians, opening.confirmed, opening.phone)
     return Account(
         opening.key.hex(),
         opening.identifier,
@@ -73,6 +71,26 @@ def note_told(vault: Vault, key: bytes, account: Account) -> Work[None]:
     )
 
 
+def tell_now(vault: Vault, account: int, now: datetime) -> Work[bytes | None]:
+    """Ask for what has changed of this account to be told: its key, or None where nobody is.
+
+    Where it is frozen or closed this goes before all else, and no password goes any more.
+    """
+    row = yield from one(
+        "SELECT account_key, frozen_at, closed_at FROM accounts WHERE id = ?", account
+    )
+    if row is None or row[0] is None:
+        return None
+    key, frozen_at, closed_at = row
+    outbox = Outbox(vault)
+    if frozen_at is None and closed_at is None:
+        yield from outbox.drop_lasting(key, ACCOUNT)
+    else:
+        yield from outbox.drop(key, ACCOUNT)
+    yield from outbox.add(key, ACCOUNT, {"do": "change"}, now)
+    return bytes(key)
+
+
 def tell_changes(vault: Vault, after: bytes, now: datetime) -> Work[tuple[bytes | None, int]]:
     """Ask for what has changed to be told, of the accounts that come next in the order of keys.
 
@@ -89,7 +107,7 @@ def tell_changes(vault: Vault, after: bytes, now: datetime) -> Work[tuple[bytes 
         found = yield from of_account(vault, key)
         assert found is not None  # noqa: S101 - read in this transaction
         if digest(vault, found[1]) != told:
-            yield from outbox.drop(key, ACCOUNT)
+            yield from outbox.drop_lasting(key, ACCOUNT)
             yield from outbox.add(key, ACCOUNT, {"do": "change"}, now)
             changed += 1
     return (rows[-1][0] if rows else None), changed

@@ -113,12 +113,13 @@ class Scim:
         client = await self._known()
         if self._can_patch(client):
             change = {"op": "replace", "path": "password", "value": secret.reveal()}
-            return await self._ask(_patch(there, [change]))
+            await self._ask(_patch(there, [change]))
+            return
         resource = await self._ask(lambda c: c.query(**_at(there)), reads=True)
         if not isinstance(resource, dict):
             raise DirectoryDown("The provider's answer cannot be read.")
         known = {name: value for name, value in resource.items() if name != "meta"}
-        return await self._ask(_replace(there, known | {"password": secret.reveal()}))
+        await self._ask(_replace(there, known | {"password": secret.reveal()}))
 
     async def remove(self, there: str | None, account_key: str) -> None:
         """As the port says."""

@@ -13,7 +13,18 @@ from flows.states import Row, S
 from flows.table import FLOW
 
 NOW = datetime(2026, 3, 10, 9, 0, tzinfo=UTC)
-LEA, TOM = i.ChildKnown(1, "Léa", "D", "Collège"), i.ChildKnown(2, "Tom", "D", "École")
+DAY = date(2026, 4, 1)
+LEA = i.ChildKnown(1, "Léa", "D", "Collège", "0750001U")
+TOM = i.ChildKnown(2, "Tom", "D", "École", "0750002V")
+EVE = i.ChildKnown(3, "Ève", "D", "Lycée", "9740003W")
+ACCOUNT: dict[str, object] = {
+    "phone": "+33645127890",
+    "guardians": (1, 2),
+    "children": (LEA, TOM),
+    "avoid": ("Dupont", "2014-03-14"),
+    "email": "m•••@exemple.fr",
+}
+"""What is known of an account that its own number opened."""
 
 WORLD: tuple[i.FromWorld, ...] = (
     i.Invited("Dupont", "Marie"),
@@ -42,7 +53,12 @@ WORLD: tuple[i.FromWorld, ...] = (
     i.BirthdateWrong(2),
     i.BirthdateWrong(0),
     i.AccountOpened("m.dupont12"),
-    i.AccountExists("m.dupont12"),
+    i.AccountExists("m.dupont12", **ACCOUNT),  # type: ignore[arg-type]
+    i.AccountExists("m.dupont12", "frozen", **ACCOUNT),  # type: ignore[arg-type]
+    i.AccountExists("m.dupont12", "closed", until=NOW + timedelta(days=30), **ACCOUNT),  # type: ignore[arg-type]
+    i.AccountExists("m.dupont12", "moved", last_digits="91"),
+    i.AccountTied(),
+    i.NoAccount(),
     i.AccountLate(),
     i.AccountElsewhere(),
     i.AccountNotOpened(),
@@ -62,6 +78,50 @@ WORLD: tuple[i.FromWorld, ...] = (
     i.SmsFound("unclear"),
     i.SmsFound("expired"),
     i.TextFailed(),
+    i.LetterRight("Dupont", "Marie"),
+    i.LetterWrong(4),
+    i.LetterWrong(0),
+    i.AccountChanged("password_set"),
+    i.AccountChanged("phone_changed"),
+    i.AccountChanged("email_changed"),
+    i.AccountChanged("child_added"),
+    i.AccountChanged("child_dropped"),
+    i.AccountChanged("others_signed_out"),
+    i.AccountChanged("account_closed", NOW + timedelta(days=30)),
+    i.AccountChanged("account_reopened"),
+    i.AccountChanged("account_frozen"),
+    i.AccountChanged("account_erased"),
+    i.AccountUnchanged(),
+    i.ChildFound(EVE),
+    i.ChildOnAccount(),
+    i.ChildNotFound(),
+    i.SignInsFound(
+        (i.SignIn("telegram", NOW, here=True), i.SignIn("terminal", NOW, here=False)),
+        (i.Happening("account_opened", NOW),),
+    ),
+    i.SignInsFound((i.SignIn("core", NOW, here=True),), ()),
+    i.DataFound(
+        *("m.dupont12", "Marie Dupont", "+33645127890", "marie@exemple.fr", NOW),
+        *(("Léa", "Tom"), ("Collège", "École"), 2, 7),
+    ),
+    i.DataFound("m.dupont12", "Marie Dupont", "+33645127890", "", NOW, (), (), 1, 0),
+    i.ServicesFound(
+        (
+            i.ServiceOpen("Collège", {"fr": "Bourse", "en": "Grant"}, "https://exemple.fr/b", DAY),
+            i.ServiceOpen(
+                "Collège", {"fr": "ENT", "en": "School site"}, "https://exemple.fr", None
+            ),
+        )
+    ),
+    i.ServicesFound(()),
+    i.EmailFailed(),
+    i.Noticed("notice-1", "activated", "Léa"),
+    i.Objected(),
+    i.NotObjected(),
+    i.SignedOut("m.dupont12", "password"),
+    i.SignedOut("m.dupont12", "frozen"),
+    i.SignedOut("p.dupont", "others"),
+    i.Thawed("m.dupont12"),
 )
 """Every answer of the world in each of its meanings, the hoped one first."""
 
@@ -72,6 +132,10 @@ TIDINGS = (
     i.SmsFailed,
     i.TextFailed,
     i.AccountLate,
+    i.EmailFailed,
+    i.Noticed,
+    i.SignedOut,
+    i.Thawed,
 )
 """What the world tells without being asked."""
 
@@ -94,18 +158,50 @@ def a_chat(state: S, **own: object) -> Chat:
         "guardians": (1, 2),
         "avoid": ("Dupont",),
         "digest": "$argon2id$1",
-        "children": [Child(1, "Léa", "D", "Collège", "confirmed"), Child(2, "Tom", "D", "École")],
+        "children": [
+            Child(1, "Léa", "D", "Collège", "0750001U", "confirmed"),
+            Child(2, "Tom", "D", "École", "0750002V"),
+        ],
         "identifier": "m.dupont12",
         "locked_until": NOW + timedelta(minutes=15),
+        "new_phone": "+33645127891",
+        "new_email": "marie@exemple.fr",
+        "email": "m•••@exemple.fr",
+        "child_school": "Jean Moulin",
+        "home": S.ALREADY.value,
+        "last_digits": "91",
+        "reopen_until": NOW + timedelta(days=30),
+        "notice": "notice-1",
     }
     return Chat(state, **(known | own))  # type: ignore[arg-type]
+
+
+CHANGES: dict[type, str] = {
+    o.SetPassword: "password_set",
+    o.ChangePhone: "phone_changed",
+    o.ChangeEmail: "email_changed",
+    o.AddChild: "child_added",
+    o.DropChild: "child_dropped",
+    o.SignOutOthers: "others_signed_out",
+    o.CloseAccount: "account_closed",
+    o.ReopenAccount: "account_reopened",
+    o.FreezeAccount: "account_frozen",
+    o.EraseAccount: "account_erased",
+}
+"""What AccountChanged says of each of these questions."""
 
 
 def answers_to(question: o.Question) -> list[i.FromWorld]:
     """The answers that the question's docstring promises, one example of each meaning."""
     promised = (getdoc(type(question)) or "").partition("Answered by")[2]
     names = re.findall(r"\w+", promised.partition(".")[0])
-    return [answer for answer in WORLD if type(answer).__name__ in names]
+    change = CHANGES.get(type(question))
+    return [
+        answer
+        for answer in WORLD
+        if type(answer).__name__ in names
+        and (not isinstance(answer, i.AccountChanged) or answer.what == change)
+    ]
 
 
 Line = tuple[S, str, str | None, S | None, str]
