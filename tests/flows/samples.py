@@ -9,6 +9,10 @@ from operator import itemgetter
 from flows import inputs as i
 from flows import outputs as o
 from flows.chat import Chat, Child
+from flows.hearing import Heard, word_of
+from flows.questions.password import check_password
+from flows.refusals import Reason, Refused
+from flows.secret import Secret
 from flows.states import Row, S
 from flows.table import FLOW
 
@@ -142,7 +146,12 @@ TIDINGS = (
 
 def a_chat(state: S, **own: object) -> Chat:
     """A conversation that stands there, with all that it could have learnt on the way."""
-    names, numbers = ("Dupont", "Marie"), ("+33645127890", "+33645127891")
+    pending = {
+        S.SPLIT_NAME: ("Dupont", "Marie"),
+        S.EMAIL_TYPO: ("marie@gmail.com",),
+        S.CHILD_NAME: ("Ève",),
+        S.FINDING_CHILD: ("Ève",),
+    }
     known: dict[str, object] = {
         "lang": "fr",
         "asked": 7,
@@ -150,7 +159,7 @@ def a_chat(state: S, **own: object) -> Chat:
         "last": "Dupont",
         "first": "Marie",
         "phone": "+33645127890",
-        "pending": names if state is S.SPLIT_NAME else numbers,
+        "pending": pending.get(state, ("+33645127890", "+33645127891")),
         "pending_date": date(2014, 3, 14),
         "code_sent_at": NOW,
         "code_expires_at": NOW + timedelta(minutes=30),
@@ -174,6 +183,20 @@ def a_chat(state: S, **own: object) -> Chat:
         "notice": "notice-1",
     }
     return Chat(state, **(known | own))  # type: ignore[arg-type]
+
+
+def a_heard(word: str) -> Heard:
+    """What a turn can be about when this word was heard."""
+    answers = [answer for answer in WORLD if word_of(answer) == word]
+    return Heard(
+        refused=Refused(Reason.CHOOSE),
+        secret=Secret("123456"),
+        verdict=check_password("Velo-Rouge-42"),
+        left=1,
+        seconds=1,
+        moment=NOW,
+        answer=next(iter(answers), None),
+    )
 
 
 CHANGES: dict[type, str] = {

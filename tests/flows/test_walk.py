@@ -31,13 +31,13 @@ from bot.rendering import Renderer
 from flows import inputs as i
 from flows import outputs as o
 from flows import step as stepping
+from flows.account.turn import AccountTurn
 from flows.chat import Chat
 from flows.hearing import offered
 from flows.policy import DEFAULT
 from flows.states import S
 from flows.step import step
 from flows.table import CLOSED, COMMANDS, ENDED, FLOW, INTERRUPTIONS, QUESTIONS, WAITING
-from flows.turn import Turn
 from tests.flows.hostile import any_text
 from tests.flows.samples import LEA, NOW, TOM, WORLD, Line, answers_to, lines, ways
 
@@ -895,7 +895,7 @@ def rows_counted() -> Iterator[None]:
     """Note which rows of the table act."""
     fire, table = stepping.fire, ways()
 
-    def fire_and_count(turn: Turn, word: str) -> None:
+    def fire_and_count(turn: AccountTurn, word: str) -> None:
         for row in table[turn.state, word]:
             if row[2] is None or getattr(turn, row[2])():
                 Walk.fired[row] += 1
