@@ -138,6 +138,8 @@ TIDINGS = (
     i.AccountLate,
     i.EmailFailed,
     i.Noticed,
+    i.Objected,
+    i.NotObjected,
     i.SignedOut,
     i.Thawed,
 )
@@ -213,18 +215,21 @@ CHANGES: dict[type, str] = {
 }
 """What AccountChanged says of each of these questions."""
 
+MEANWHILE = ("account_frozen", "account_closed", "account_erased")
+"""What it says, too, where somebody else was first."""
+
 
 def answers_to(question: o.Question) -> list[i.FromWorld]:
     """The answers that the question's docstring promises, one example of each meaning."""
     promised = (getdoc(type(question)) or "").partition("Answered by")[2]
     names = re.findall(r"\w+", promised.partition(".")[0])
-    change = CHANGES.get(type(question))
-    return [
-        answer
-        for answer in WORLD
-        if type(answer).__name__ in names
-        and (not isinstance(answer, i.AccountChanged) or answer.what == change)
-    ]
+    answers = [answer for answer in WORLD if type(answer).__name__ in names]
+    if type(question) not in CHANGES:
+        return answers
+    changed = [answer for answer in answers if isinstance(answer, i.AccountChanged)]
+    hoped = [answer for answer in changed if answer.what == CHANGES[type(question)]]
+    meanwhile = [answer for answer in changed if answer.what in MEANWHILE and answer not in hoped]
+    return [*hoped, *(answer for answer in answers if answer not in changed), *meanwhile]
 
 
 Line = tuple[S, str, str | None, S | None, str]
