@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from importlib import resources
-from io import StringIO
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -69,7 +68,7 @@ class Sheet:
             "school": letter.school,
             "first": letter.first,
             "last": letter.last,
-            "code": grouped(letter.code),
+            "code": letter.code,
             "picture": picture,
         }
 
@@ -117,20 +116,11 @@ async def letter(
     _tell(made, draft, lang)
 
 
-def grouped(code: str) -> str:
-    """The code as it is read from paper: XXXX-XXXX-XXXX."""
-    plain = code.replace("-", "")
-    return "-".join(plain[at : at + 4] for at in range(0, len(plain), 4))
-
-
 def _picture(bot: str, code: str) -> str:
     """A QR code that opens the conversation with the letter's code, as SVG."""
     link = create_deep_linked_url(bot, code.replace("-", ""))
-    drawn = StringIO()
-    segno.make(link, error="m", micro=False).save(
-        drawn, kind="svg", xmldecl=False, svgns=False, omitsize=True, light="white", border=4
-    )
-    return drawn.getvalue()
+    code = segno.make(link, error="m", micro=False)
+    return code.svg_inline(omitsize=True, light="white", border=4)
 
 
 async def _sheet(settings: Settings, langs: str, days: int, lang: str) -> Sheet:

@@ -25,7 +25,8 @@ SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 
 GAUGES = {
-    "accounts": "accounts opened",
+    "accounts": "accounts opened, and not erased",
+    "accounts_frozen": "accounts that wait for the school to unfreeze them",
     "chats_locked": "pauses after too many tries that are not over",
     "outbox_waiting": "parcels to be sent: replies, SMS, messages to be erased",
     "outbox_age_seconds": "age of the oldest parcel to be sent",
@@ -46,11 +47,12 @@ class Counts:
 
 def count(doors: Doors, now: datetime) -> Work[Counts]:
     """Ask the database."""
-    accounts = yield from one("SELECT count(*) FROM accounts")
+    accounts = yield from one("SELECT count(*), count(frozen_at) FROM accounts")
     assert accounts is not None  # noqa: S101 - count(*) always has a row
     backlog = yield from doors.outbox.backlog(now)
     gauges = {
         "accounts": accounts[0],
+        "accounts_frozen": accounts[1],
         "chats_locked": (yield from doors.conversations.locked(now)),
         "outbox_waiting": backlog.waiting,
         "outbox_age_seconds": backlog.age,

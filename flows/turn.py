@@ -40,7 +40,6 @@ VARIANTS: dict[str, tuple[str, ...]] = {
     "phone.ask": ("letter",),
     "phone.help": ("letter",),
     "check.hint": ("letter",),
-    "check.help": ("letter",),
     "code.hint": ("login", "sure"),
     "no_sms.ask": ("login",),
     "no_sms.asked": ("login",),
@@ -249,6 +248,7 @@ class Turn:
             "identifier": Exact(chat.identifier),
             "reopen_until": chat.reopen_until,
             "new_email": chat.new_email,
+            "days": self.policy.reopen_within.days,
         }
         if chat.children:
             child = chat.children[chat.child]

@@ -1,34 +1,40 @@
 """A mail as it goes over the wire (RFC 5322, 2045, 3834)."""
 
+import re
 import secrets
 from datetime import datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP, SMTPUTF8
-from email.utils import format_datetime, parseaddr
+from email.utils import format_datetime
 
 from bot.mail.port import Mail
+
+# A name may hold a comma or an accent; in the mail it is quoted or encoded as need be.
+_SENDER = re.compile(
+    r"""(?:"?(?P<name>[^<>"\x00-\x1f]{0,80}?)"?\s*<)?"""
+    r"(?P<user>[A-Za-z0-9._%+-]{1,64})@(?P<domain>[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+)>?"
+)
+_USER = re.compile(r"""[^\s@<>()\[\],;:\\"\x00-\x1f]{1,64}""")
 
 
 def read_sender(text: str) -> Address:
     """An address with a name: "Sésame <sesame@ecole.fr>". Raises ValueError."""
-    name, address = parseaddr(text)
-    try:
-        sender = Address(display_name=name, addr_spec=address)
-    except (ValueError, IndexError) as error:  # what the library raises depends on what is wrong
-        raise ValueError("an address is written Sésame <sesame@ecole.fr>") from error
-    if not sender.username or "." not in sender.domain or not address.isascii():
+    found = _SENDER.fullmatch(text.strip())
+    if found is None:
         raise ValueError("an address is written Sésame <sesame@ecole.fr>")
-    return sender
+    return Address(found["name"] or "", found["user"], found["domain"])
 
 
-def plain_domain(address: str) -> str:
-    """The address with its domain in the letters that every server knows: École.fr, xn--….
+def plain_address(text: str) -> Address:
+    """The address, its domain in the letters that every server knows: xn--….
 
-    Raises UnicodeError for what is no domain.
+    Raises ValueError (UnicodeError too) for what is none.
     """
-    local, _, domain = address.rpartition("@")
-    return f"{local}@{domain.encode('idna').decode('ascii')}"
+    user, _, domain = text.rpartition("@")
+    if not _USER.fullmatch(user) or not domain:
+        raise ValueError("no address")
+    return Address(username=user, domain=domain.encode("idna").decode("ascii"))
 
 
 def message(mail: Mail, sender: Address, now: datetime) -> EmailMessage:
@@ -37,10 +43,10 @@ def message(mail: Mail, sender: Address, now: datetime) -> EmailMessage:
     It says that no person wrote it, so that no absence note is sent back (RFC 3834, 5.1; the
     second is Exchange's own word for the same).
     """
-    ascii_only = mail.to.isascii()
-    made = EmailMessage(policy=SMTP if ascii_only else SMTPUTF8)
+    to = plain_address(mail.to)
+    made = EmailMessage(policy=SMTP if to.username.isascii() else SMTPUTF8)
     made["From"] = sender
-    made["To"] = Address(addr_spec=mail.to)
+    made["To"] = to
     made["Subject"] = mail.subject
     made["Date"] = format_datetime(now)
     made["Message-ID"] = f"<{mail.name or secrets.token_hex(16)}@{sender.domain}>"

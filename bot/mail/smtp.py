@@ -7,9 +7,9 @@ lost leaves it open.
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field, replace
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import datetime
 from email.headerregistry import Address
 from functools import partial
@@ -18,7 +18,7 @@ from aiosmtplib import SMTP, SMTPAuthenticationError, SMTPException, SMTPRespons
 from aiosmtplib.errors import SMTPRecipientRefused, SMTPSenderRefused
 
 from bot.clock import utc_now
-from bot.mail.message import message, plain_domain
+from bot.mail.message import message, plain_address
 from bot.mail.port import Mail, MailFault, MailRefused, MailUnclear
 
 STEP = 10
@@ -28,7 +28,7 @@ LONGEST = 30
 """Seconds for a whole mail."""
 
 GOODBYE = 2
-"""Seconds for the server to say goodbye. What it took by then it has."""
+"""Seconds for the server to say goodbye."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +69,10 @@ class SmtpMail:
     async def send(self, mail: Mail) -> None:
         """Hand it over."""
         given = False  # whether the server may have the text
+        client = self._client()
         try:
-            async with asyncio.timeout(self._longest), self._connected() as client:
+            async with asyncio.timeout(self._longest):
+                await self._connect(client)
                 give = await self._envelope(client, mail)
                 given = True
                 await give()
@@ -79,13 +81,15 @@ class SmtpMail:
         except (SMTPException, OSError, TimeoutError) as error:
             kind = "slow" if isinstance(error, TimeoutError) else "down"
             raise MailUnclear(kind) if given else MailRefused(kind, final=False) from error
+        finally:
+            await _leave(client)
 
     async def _envelope(self, client: SMTP, mail: Mail) -> Callable[[], Awaitable[object]]:
         """Say from whom and to whom it is; what remains is to give the text."""
         try:
-            to = plain_domain(mail.to)
-            text = message(replace(mail, to=to), self._sender, self._clock())
-        except (ValueError, IndexError) as error:
+            to = plain_address(mail.to).addr_spec
+            text = message(mail, self._sender, self._clock())
+        except ValueError as error:
             raise MailRefused("address", final=True) from error
         options, encoding = [], "ascii"
         if not to.isascii():
@@ -98,8 +102,10 @@ class SmtpMail:
 
     async def check(self) -> None:
         """Greet it, secure the connection, log in, and ask whether it takes mail of our sender."""
+        client = self._client()
         try:
-            async with asyncio.timeout(self._longest), self._connected() as client:
+            async with asyncio.timeout(self._longest):
+                await self._connect(client)
                 await client.mail(self._sender.addr_spec)
                 await client.rset()
         except SMTPResponseException as error:
@@ -107,12 +113,12 @@ class SmtpMail:
             raise MailFault(refused.kind, f"{error.code} {_line(error.message)}") from error
         except (SMTPException, OSError, TimeoutError) as error:
             raise MailFault("down", _line(str(error))) from error
+        finally:
+            await _leave(client)
 
-    @asynccontextmanager
-    async def _connected(self) -> AsyncIterator[SMTP]:
-        """A connection, secured and logged in. It ends without waiting for anybody."""
+    def _client(self) -> SMTP:
         server = self._server
-        client = SMTP(
+        return SMTP(
             hostname=server.host,
             port=server.port,
             local_hostname=self._sender.domain,
@@ -121,18 +127,24 @@ class SmtpMail:
             start_tls=False,
             tls_context=self._tls,
         )
-        try:
-            await client.connect()
-            if server.tls == "starttls":  # or nothing: never without, where it was asked for
-                await client.starttls(tls_context=self._tls or ssl.create_default_context())
-            await client.ehlo()
-            if server.user:
-                await client.login(server.user, server.password)
-            yield client
-            with suppress(Exception):
-                await client.quit(timeout=GOODBYE)
-        finally:
-            client.close()
+
+    async def _connect(self, client: SMTP) -> None:
+        """Connect, secure it and log in."""
+        server = self._server
+        await client.connect()
+        if server.tls == "starttls":  # or nothing: never without, where it was asked for
+            await client.starttls(tls_context=self._tls or ssl.create_default_context())
+        await client.ehlo()
+        if server.user:
+            await client.login(server.user, server.password)
+
+
+async def _leave(client: SMTP) -> None:
+    """Say goodbye, and do not wait for it: what the server took it has."""
+    with suppress(Exception):
+        if client.is_connected:
+            await client.quit(timeout=GOODBYE)
+    client.close()
 
 
 def _refused(error: SMTPResponseException) -> MailRefused:

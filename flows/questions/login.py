@@ -43,7 +43,7 @@ def _is_login(word: str) -> bool:
 
 def _spaced(words: list[str]) -> Iterator[str]:
     """Identifiers whose number may stand apart: "m. dupont 12"."""
-    for word, after in zip(words, [*words[1:], ""], strict=True):
+    for word, after in zip(words, [*words[1:], ""], strict=False):
         if _is_login(word):
             number = after if len(after) <= _LONGEST_NUMBER and after.isdigit() else ""
             yield word + number

@@ -105,8 +105,8 @@ class Ldap:
                 there = await self._find(connection, account)
                 if there is None:
                     raise DirectoryRefused("taken", "The directory has this identifier already.")
+        await self.set_password(there.id, secret)  # the overlay ppolicy lifts a lock by it
         await self.change(there.id, account)
-        await self.set_password(there.id, secret)
         return there
 
     async def change(self, there: str, account: Account) -> None:

@@ -9,6 +9,10 @@ from operator import itemgetter
 from flows import inputs as i
 from flows import outputs as o
 from flows.chat import Chat, Child
+from flows.hearing import Heard, word_of
+from flows.questions.password import check_password
+from flows.refusals import Reason, Refused
+from flows.secret import Secret
 from flows.states import Row, S
 from flows.table import FLOW
 
@@ -134,6 +138,8 @@ TIDINGS = (
     i.AccountLate,
     i.EmailFailed,
     i.Noticed,
+    i.Objected,
+    i.NotObjected,
     i.SignedOut,
     i.Thawed,
 )
@@ -142,7 +148,12 @@ TIDINGS = (
 
 def a_chat(state: S, **own: object) -> Chat:
     """A conversation that stands there, with all that it could have learnt on the way."""
-    names, numbers = ("Dupont", "Marie"), ("+33645127890", "+33645127891")
+    pending = {
+        S.SPLIT_NAME: ("Dupont", "Marie"),
+        S.EMAIL_TYPO: ("marie@gmail.com",),
+        S.CHILD_NAME: ("Ève",),
+        S.FINDING_CHILD: ("Ève",),
+    }
     known: dict[str, object] = {
         "lang": "fr",
         "asked": 7,
@@ -150,7 +161,7 @@ def a_chat(state: S, **own: object) -> Chat:
         "last": "Dupont",
         "first": "Marie",
         "phone": "+33645127890",
-        "pending": names if state is S.SPLIT_NAME else numbers,
+        "pending": pending.get(state, ("+33645127890", "+33645127891")),
         "pending_date": date(2014, 3, 14),
         "code_sent_at": NOW,
         "code_expires_at": NOW + timedelta(minutes=30),
@@ -176,6 +187,20 @@ def a_chat(state: S, **own: object) -> Chat:
     return Chat(state, **(known | own))  # type: ignore[arg-type]
 
 
+def a_heard(word: str) -> Heard:
+    """What a turn can be about when this word was heard."""
+    answers = [answer for answer in WORLD if word_of(answer) == word]
+    return Heard(
+        refused=Refused(Reason.CHOOSE),
+        secret=Secret("123456"),
+        verdict=check_password("Velo-Rouge-42"),
+        left=1,
+        seconds=1,
+        moment=NOW,
+        answer=next(iter(answers), None),
+    )
+
+
 CHANGES: dict[type, str] = {
     o.SetPassword: "password_set",
     o.ChangePhone: "phone_changed",
@@ -190,18 +215,21 @@ CHANGES: dict[type, str] = {
 }
 """What AccountChanged says of each of these questions."""
 
+MEANWHILE = ("account_frozen", "account_closed", "account_erased")
+"""What it says, too, where somebody else was first."""
+
 
 def answers_to(question: o.Question) -> list[i.FromWorld]:
     """The answers that the question's docstring promises, one example of each meaning."""
     promised = (getdoc(type(question)) or "").partition("Answered by")[2]
     names = re.findall(r"\w+", promised.partition(".")[0])
-    change = CHANGES.get(type(question))
-    return [
-        answer
-        for answer in WORLD
-        if type(answer).__name__ in names
-        and (not isinstance(answer, i.AccountChanged) or answer.what == change)
-    ]
+    answers = [answer for answer in WORLD if type(answer).__name__ in names]
+    if type(question) not in CHANGES:
+        return answers
+    changed = [answer for answer in answers if isinstance(answer, i.AccountChanged)]
+    hoped = [answer for answer in changed if answer.what == CHANGES[type(question)]]
+    meanwhile = [answer for answer in changed if answer.what in MEANWHILE and answer not in hoped]
+    return [*hoped, *(answer for answer in answers if answer not in changed), *meanwhile]
 
 
 Line = tuple[S, str, str | None, S | None, str]

@@ -4,16 +4,14 @@ import pytest
 
 from flows import inputs as i
 from flows import outputs as o
+from flows.account.turn import AccountTurn
 from flows.hearing import Heard
 from flows.policy import DEFAULT
-from flows.questions.password import check_password
 from flows.refusals import Reason, Refused
-from flows.secret import Secret
 from flows.states import S
 from flows.step import fire, step
 from flows.table import FLOW
-from flows.turn import Turn
-from tests.flows.samples import NOW, Line, a_chat, lines, ways
+from tests.flows.samples import NOW, Line, a_chat, a_heard, lines, ways
 
 CAUSES: dict[str, Reason | dict[S, Reason]] = {
     # then                 cause, or in which state it ends with which
@@ -46,7 +44,21 @@ CAUSES: dict[str, Reason | dict[S, Reason]] = {
     "put_aside_and_next": Reason.CHILD_ASIDE,
     "put_aside_and_close": Reason.NO_CHILD_CONFIRMED,
     "drop_and_close": Reason.NO_CHILD_CONFIRMED,
+    "say_wrong_letter": Reason.LETTER_WRONG,
+    "say_other_number": Reason.ACCOUNT_NUMBER_ONLY,
+    "say_no_account": Reason.NO_ACCOUNT,
+    "say_unchanged": Reason.ACCOUNT_UNCHANGED,
+    "say_no_mail": Reason.MAIL_OFF,
+    "say_email_failed": Reason.EMAIL_FAILED,
+    "say_child_on_account": Reason.CHILD_ON_ACCOUNT,
+    "say_child_not_found": Reason.CHILD_NOT_FOUND,
+    "put_new_child_aside": Reason.CHILD_ASIDE,
+    "say_not_objected": Reason.NOT_OBJECTED,
     "close": {
+        S.NOT_RECOVERED: Reason.NOT_RECOVERED,
+        S.OTHER_PHONE: Reason.ACCOUNT_MOVED,
+        S.FROZEN: Reason.ACCOUNT_FROZEN,
+        S.REOPEN: Reason.ACCOUNT_CLOSED,
         S.NOT_LEGAL: Reason.NOT_LEGAL,
         S.NO_CHILD: Reason.NO_CHILD,
         S.ALREADY: Reason.ALREADY_ACTIVE,
@@ -79,12 +91,10 @@ def refusals(outputs: list[o.Output]) -> list[Reason]:
     return [output.cause for output in outputs if isinstance(output, o.Refusal)]
 
 
-def acted(line: Line, **own: object) -> Turn:
+def acted(line: Line, **own: object) -> AccountTurn:
     """The row's action, done alone where the row leads."""
-    turn = Turn(a_chat(line[3] or line[0], interruption="cancel", **own), NOW, DEFAULT)
-    turn.heard = Heard(
-        Refused(Reason.CHOOSE), Secret("123456"), check_password("Velo-Rouge-42"), 1, 1, NOW
-    )
+    turn = AccountTurn(a_chat(line[3] or line[0], interruption="cancel", **own), NOW, DEFAULT)
+    turn.heard = a_heard(line[1])
     getattr(turn, line[4])()
     return turn
 
@@ -98,7 +108,7 @@ def test_a_row_that_refuses_says_so_once_and_no_other_does(line: Line) -> None:
 @pytest.mark.parametrize("reason", AT_THE_DOOR)
 def test_an_answer_that_is_not_taken_carries_its_reason(reason: Reason) -> None:
     for interruption in ("", "cancel"):
-        turn = Turn(a_chat(S.PHONE, interruption=interruption), NOW, DEFAULT)
+        turn = AccountTurn(a_chat(S.PHONE, interruption=interruption), NOW, DEFAULT)
         turn.heard = Heard(Refused(reason))
         fire(turn, "refused")
         assert refusals(turn.outputs) == [reason]
@@ -145,7 +155,7 @@ password_rules password_too_long password_edge_space password_characters passwor
 password_personal password_in_chat
 date_unreadable date_incomplete date_impossible date_future date_age
 letter_length letter_sign letter_several login_unreadable email_missing email_unlikely email_several
-school_missing school_too_long
+school_missing school_too_long phone_same
 text_only choose
 page_gone page_too_often
 stale_button edited nothing_before no_way_back busy conversation_expired locked too_many_tries
@@ -153,5 +163,7 @@ erase_failed already_texted
 code_too_soon code_budget code_wrong code_cancelled code_old code_expired
 name_differs not_legal no_child already_active proof_expired passwords_differ
 birthdate_wrong child_aside no_child_confirmed
-password_gone account_elsewhere password_not_taken account_not_opened
+password_gone account_elsewhere password_not_taken account_not_opened letter_wrong no_account
+account_moved account_frozen account_closed not_recovered account_number_only account_unchanged
+child_on_account child_not_found mail_off email_failed not_objected
 """

@@ -21,12 +21,11 @@ from bot.rendering import Renderer
 from flows import hearing
 from flows import inputs as i
 from flows import outputs as o
+from flows.account.turn import AccountTurn
 from flows.chat import VERSION, Chat
-from flows.hearing import Heard, offered, word_of
+from flows.hearing import offered, word_of
 from flows.policy import DEFAULT
-from flows.questions.password import check_password
-from flows.refusals import Reason, Refused
-from flows.secret import Secret
+from flows.refusals import Reason
 from flows.states import S
 from flows.step import fire, step
 from flows.table import (
@@ -42,11 +41,22 @@ from flows.table import (
 )
 from flows.turn import Turn
 from locales import LANGUAGES
-from tests.flows.samples import NOW, TIDINGS, WORLD, Line, a_chat, answers_to, lines, ways
+from tests.flows.samples import (
+    NOW,
+    TIDINGS,
+    WORLD,
+    Line,
+    a_chat,
+    a_heard,
+    answers_to,
+    lines,
+    ways,
+)
 
 ROOT = Path(__file__).parents[2]
 LINES, WAYS = lines(), ways()
 RENDERER = Renderer(UTC)
+METHODS = {**vars(Turn), **vars(AccountTurn)}
 CONDITIONS = {provided for _, _, provided, _, _ in FLOW if provided}
 ACTIONS = {then for *_, then in FLOW}
 
@@ -61,17 +71,17 @@ def where(line: Line) -> str:
 
 def test_every_name_in_the_table_is_a_method_of_the_turn() -> None:
     for name in CONDITIONS | ACTIONS:
-        assert list(signature(getattr(Turn, name)).parameters) == ["self"], name
+        assert list(signature(getattr(AccountTurn, name)).parameters) == ["self"], name
 
 
 def test_every_method_of_the_turn_is_named_in_the_table() -> None:
-    methods = {name for name, value in vars(Turn).items() if callable(value) and name[0] != "_"}
+    methods = {name for name, value in METHODS.items() if callable(value) and name[0] != "_"}
     assert methods == CONDITIONS | ACTIONS
 
 
 def test_conditions_return_a_truth_and_actions_nothing() -> None:
-    assert {Turn.__dict__[name].__annotations__["return"] for name in CONDITIONS} == {bool}
-    assert {Turn.__dict__[name].__annotations__["return"] for name in ACTIONS} == {None}
+    assert {METHODS[name].__annotations__["return"] for name in CONDITIONS} == {bool}
+    assert {METHODS[name].__annotations__["return"] for name in ACTIONS} == {None}
 
 
 def test_stored_names_never_change() -> None:
@@ -258,6 +268,9 @@ READ = {
 """Words that the readers of free text find at a question, and its timer."""
 
 
+INTERRUPTING = ("interrupt", "remind", "say_notice")
+
+
 @pytest.mark.parametrize("state", ASKING)
 def test_a_question_understands_what_it_offers_and_every_command(state: S) -> None:
     words = {*EVERYWHERE_HEARD, *QUESTIONS[state].choices, *READ.get(state, set())}
@@ -267,7 +280,9 @@ def test_a_question_understands_what_it_offers_and_every_command(state: S) -> No
 
 
 def is_interrupted(state: S, name: str) -> bool:
-    return WAYS[state, name][0][4] == "interrupt"
+    """Whether this question can stand over that of the state."""
+    word = "noticed" if name == "notice" else name
+    return any(row[4] in INTERRUPTING for row in WAYS.get((state, word), []))
 
 
 def test_every_word_of_the_table_is_heard_and_every_word_heard_is_in_the_table() -> None:
@@ -351,10 +366,8 @@ def test_every_button_works(state: S, interruption: str) -> None:
 def test_every_row_acts_and_can_be_told_in_both_languages(state: S) -> None:
     for (at, word), rows in WAYS.items():
         if at is state:
-            turn = Turn(a_chat(state, interruption="cancel"), NOW, DEFAULT)
-            turn.heard = Heard(
-                Refused(Reason.CHOOSE), Secret("123456"), check_password("Velo-Rouge-42"), 1, 1, NOW
-            )
+            turn = AccountTurn(a_chat(state, interruption="cancel"), NOW, DEFAULT)
+            turn.heard = a_heard(word)
             fire(turn, word)
             assert turn.state in {row[3] or state for row in rows}
             for lang in LANGUAGES:
@@ -371,9 +384,8 @@ def test_back_is_offered_where_it_is_understood(state: S) -> None:
 
 def question_of(line: Line, chat: Chat) -> o.Question:
     """What the row's action asks the world."""
-    turn = Turn(chat, NOW, DEFAULT)
-    turn.heard = Heard(secret=Secret("123456"), verdict=check_password("Velo-Rouge-42"))
-    turn.heard.refused = Refused(Reason.CHOOSE)
+    turn = AccountTurn(chat, NOW, DEFAULT)
+    turn.heard = a_heard(line[1])
     getattr(turn, line[4])()
     (question,) = (output for output in turn.outputs if isinstance(output, get_args(o.Question)))
     return question  # type: ignore[no-any-return]
@@ -397,7 +409,7 @@ def test_a_waiting_state_understands_every_answer_to_its_question(line: Line) ->
 def test_a_waiting_state_says_that_it_waits(state: S) -> None:
     chat = a_chat(state)
     for happened in (said("bonjour"), i.Pressed("yes", chat.asked), i.SentOther(), i.Returned()):
-        waits = o.Say("wait", Turn(chat, NOW, DEFAULT)._facts())
+        waits = o.Say("wait", AccountTurn(chat, NOW, DEFAULT)._facts())
         assert step(chat, happened, NOW)[1] == [o.Refusal(Reason.BUSY), waits]
 
 

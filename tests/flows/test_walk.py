@@ -31,13 +31,14 @@ from bot.rendering import Renderer
 from flows import inputs as i
 from flows import outputs as o
 from flows import step as stepping
+from flows.account.turn import AccountTurn
 from flows.chat import Chat
 from flows.hearing import offered
-from flows.policy import DEFAULT
+from flows.policy import DEFAULT, Policy
+from flows.reminder import remind_at, zone_of
 from flows.states import S
 from flows.step import step
 from flows.table import CLOSED, COMMANDS, ENDED, FLOW, INTERRUPTIONS, QUESTIONS, WAITING
-from flows.turn import Turn
 from tests.flows.hostile import any_text
 from tests.flows.samples import LEA, NOW, TOM, WORLD, Line, answers_to, lines, ways
 
@@ -45,7 +46,13 @@ from tests.flows.samples import LEA, NOW, TOM, WORLD, Line, answers_to, lines, w
 
 PASSWORDS = ("Velo-Rouge-42!", "Lampe_Verte_77?", "Nuage#Orange8", "/Carotte&Bleue9")
 CODES = ("918273", "564738")
+LETTERS = ("AB2D-EF3H-JK4N", "qr5s tu6v wx7y")
 """Canaries: typed only where they are asked for, and to be seen nowhere."""
+
+ADDRESSES = ("canari.un@exemple.fr", "canari.deux@gmial.com")
+IDENTIFIERS = ("k.canari", "k.canari2")
+THEIRS = ("Comptine", "Comptoir")  # first names of children that only an account knows
+"""Canaries as well: shown only where an account was opened by a fresh proof."""
 
 PHONES = ("+33645127890", "+33645127891", "+33751234962", "+32470123456")
 NUMBERS = ("06 45 12 78 90", "0645127891", "+33 7 51 23 49 62", "+32 470 12 34 56")
@@ -60,8 +67,9 @@ HOPED: dict[S, tuple[str, ...]] = {
     S.INVITED: ("oui", "non"),
     S.LANGUAGE: ("fr", "English", "/effacer"),
     S.PROFILE: ("parent",),
-    S.MENU: ("activer mon compte", "activate my account"),
-    S.HAS_ACCOUNT: ("activer mon compte",),
+    S.MENU: ("activer mon compte", "activate my account", "1", "1", "2", "3", "4", "5"),
+    S.LETTER: LETTERS,
+    S.WHICH_ACCOUNT: (NUMBERS[0], "m.martin", NUMBERS[2], "M. Martin 2"),
     S.LAST_NAME: LAST_NAMES,
     S.SPLIT_NAME: ("oui", "no"),
     S.FIRST_NAME: FIRST_NAMES,
@@ -82,8 +90,30 @@ HOPED: dict[S, tuple[str, ...]] = {
     S.CORRECT: ("1", "2"),
     S.PUPIL: ("/retour",),
     S.LOCKED: ("bonjour", "/langue", "/humain", "/effacer"),
-    S.DONE: ("un autre compte", "another account", "sms", "services"),
-    S.ALREADY: ("un autre compte", "another account"),
+    S.DONE: ("1", "2", "3", "3", "4"),
+    S.ALREADY: ("1", "2", "3", "3", "4", "5"),
+    S.NO_ACCOUNT: ("1",),
+    S.OTHER_PHONE: ("1", "2"),
+    S.FROZEN: ("1",),
+    S.REOPEN: ("1",),
+    S.NOT_RECOVERED: ("1", "2"),
+    S.NOT_ME: ("oui", "yes", "no"),
+    S.PROVE: ("1",),
+    S.MANAGE: ("2", "3", "4", "5", "6", "7", "8", "1"),
+    S.NEW_PHONE: (NUMBERS[1], NUMBERS[3], *NUMBERS),
+    S.TELL_PHONE: ("oui", "no"),
+    S.EMAIL: ADDRESSES,
+    S.EMAIL_TYPO: ("oui", "no", *ADDRESSES),
+    S.EMAIL_CODE: CODES,
+    S.MY_CHILDREN: ("1", "2"),
+    S.CHILD_SCHOOL: ("Collège Jean-Moulin", "0750001U"),
+    S.CHILD_NAME: ("Ève", "Jean-Luc"),
+    S.WRONG_CHILD: ("non", "oui"),
+    S.WRONG_CHILD_SURE: ("oui", "no"),
+    S.SIGN_INS: ("1",),
+    S.MY_DATA: ("1",),
+    S.FORGET_ME: ("no", "oui"),
+    S.CLOSE: ("1",),
     S.NOT_LEGAL: ("recommencer",),
     S.NO_CHILD: ("recommencer",),
     S.REFUSED: ("recommencer",),
@@ -94,6 +124,7 @@ COMMANDS_TYPED = (
     *("/retour", "/back", "/annuler", "/cancel", "/aide", "/help", "/langue", "/language"),
     *("/statut", "/status", "/humain", "/human", "/effacer", "/erase", "/recommencer", "/start"),
     *("/francais", "/french", "/anglais", "/english", "← Retour", "back", "?", "stop", "aide"),
+    *("/confidentialite", "/privacy"),
 )
 RUBBISH = (
     *(
@@ -113,6 +144,7 @@ RUBBISH = (
         "31/02/2014",
     ),
     *("renvoyer", "école", "continuer", "tout effacer", "recommencer", "/x", "a@b.fr", "٣"),
+    *("NON", "c'est normal", f"NON {LETTERS[0]}", "m.martin", "0750001U"),
     *(*NUMBERS, *LAST_NAMES, *DATES),
 )
 LEAPS = (
@@ -120,15 +152,19 @@ LEAPS = (
     *(timedelta(minutes=31), timedelta(minutes=62), timedelta(hours=-1), timedelta(hours=2)),
     *(timedelta(hours=5), timedelta(hours=25), timedelta(days=-2), timedelta(days=8)),
 )
-FORGED = ("code_right", "account_opened", "activate_now", "erase_all", "restart", "", "yes", "back")
+FORGED = (
+    *("code_right", "account_opened", "activate_now", "erase_all", "restart", "", "yes", "back"),
+    *("change_phone", "new_password", "my_data", "close_now", "object", "password_set"),
+)
 
 PARENT = (
     *(*["answers"] * 8, *["presses"] * 8, "interrupts", "commands", "commands", "errs", "errs"),
     *("presses_what_is_not_there", "taps_again", "shares_a_contact", "does_something_else"),
     *("hears_a_late_answer", "time_passes", "time_comes", "waits", "opens_a_page", "fills_a_page"),
+    *("hears_a_late_answer", "hears_of_an_objection"),
 )
 WORLDLY = (
-    *(*["hopes"] * 8, *["surprises"] * 8, "is_impatient"),
+    *(*["hopes"] * 8, *["surprises"] * 8, "is_impatient", "hears_of_an_objection"),
     *("hears_a_late_answer", "time_passes", "time_comes"),
 )
 """What may happen next, the likely more than once; while the world is asked, less."""
@@ -136,6 +172,10 @@ WORLDLY = (
 picks = st.integers(0, 5039)  # 7!: each choice of a few is as likely as any other
 
 T = TypeVar("T")
+
+
+WITH_ACCOUNT = (S.DONE, S.ALREADY, S.FROZEN, S.REOPEN)
+"""Ends at which the conversation knows an account."""
 
 
 def any_of(choices: Sequence[T], pick: int) -> T:
@@ -174,10 +214,12 @@ def button_words(lang: str) -> frozenset[str]:
 
 @dataclass(slots=True)
 class Account:
-    """What an account may be opened on, gathered from the world's answers alone."""
+    """What an account may be opened, shown and changed on, from the world's answers alone."""
 
     phone: str = ""  # proved by its code
+    login: str = ""  # the number of this identifier was
     proved_at: datetime | None = None
+    letter: bool = False  # of the school: it served
     guardians: tuple[int, ...] = ()
     pupils: frozenset[int] = frozenset()
     confirmed: set[int] = field(default_factory=set)
@@ -185,11 +227,26 @@ class Account:
     digest: str = ""  # of a password that was typed twice
     on_page: bool = False  # the password that is being hashed was, on a page
 
+    identifier: str = ""  # of an account that exists, and is open in this conversation
+    status: str = ""
+    behind_letter: str = ""  # the identifier that the letter leads to
+    because: str = ""  # of the code asked for last
+    new_phone: str = ""  # its code came back
+    email: str = ""  # its code came back
+    found: int = 0  # the child to add
+    dated: int = 0  # the child whose birthdate was right since the proof
+
     def hears(self, question: o.Question, answer: i.FromWorld, now: datetime) -> None:
         """Take note of an answer."""
         match question, answer:
-            case o.CheckCode(phone), i.CodeRight():
-                self.phone, self.proved_at = phone, now
+            case o.CheckCode(phone), i.CodeRight() if self.because == "change":
+                self.new_phone = phone
+            case o.CheckCode(phone, _, login), i.CodeRight():
+                self.phone, self.login, self.proved_at, self.dated = phone, login, now, 0
+            case _, i.LetterRight():
+                self.letter = True
+            case _, i.Invited():
+                self.letter = False
             case _, i.GuardianMatched(guardians, children):
                 self.guardians, self.digest = guardians, ""
                 self.pupils = frozenset(child.pupil for child in children)
@@ -200,8 +257,43 @@ class Account:
             case o.CheckBirthdate(pupil), i.BirthdateRight():
                 self.confirmed.add(pupil)
                 self.not_mine.discard(pupil)
+                self.dated = pupil
             case o.CheckBirthdate(pupil), i.BirthdateWrong(0):
                 self.confirmed.discard(pupil)
+            case _:
+                self.hears_of_the_account(question, answer, now)
+
+    def hears_of_the_account(
+        self, question: o.Question, answer: i.FromWorld, now: datetime
+    ) -> None:
+        match question, answer:
+            case o.MatchGuardian(), i.AccountExists(identifier, status) if self.letter:
+                self.behind_letter = "" if status == "frozen" else identifier
+                self.pupils = frozenset(child.pupil for child in answer.children)
+                self.confirmed, self.not_mine = set(), set()
+                if status == "frozen":
+                    self.identifier, self.status = identifier, status
+            case _, i.AccountExists(identifier, status):
+                self.identifier, self.status = ("" if status == "moved" else identifier), status
+                self.pupils = frozenset(child.pupil for child in answer.children)
+            case _, i.AccountOpened(identifier):
+                self.identifier, self.status = identifier, "open"
+            case o.FindChild(), i.ChildFound(child):
+                self.found = child.pupil
+            case o.CheckEmailCode(email), i.CodeRight():
+                self.email = email
+            case _, i.AccountChanged(what):
+                self.changed(question, what, now)
+
+    def changed(self, question: o.Question, what: str, now: datetime) -> None:
+        match question, what:
+            case o.ChangePhone(identifier, phone), "phone_changed":
+                self.identifier, self.status, self.behind_letter = identifier, "open", ""
+                self.phone, self.login, self.proved_at, self.letter = phone, "", now, False
+            case _, "account_reopened":
+                self.status = "open"
+            case _, "account_frozen" | "account_closed":
+                self.status = what.removeprefix("account_")
 
     def allows(self, opened: o.OpenAccount, strict: bool) -> None:
         """I11: a proved number, a password typed twice, a child confirmed by its birthdate."""
@@ -211,6 +303,65 @@ class Account:
         assert set(opened.confirmed) == self.confirmed & self.pupils != set(), "no child confirmed"
         if strict:
             assert self.pupils <= self.confirmed | self.not_mine, "a child is missing"
+        if self.letter:
+            assert self.pupils <= self.confirmed, "a letter is good for all children or none"
+
+    def is_fresh(self, at: datetime, limit: timedelta) -> bool:
+        """Whether the number was proved so little before."""
+        return self.proved_at is not None and at - self.proved_at <= limit
+
+    def allows_to_ask(self, question: o.Question, acted_at: datetime, policy: Policy) -> None:
+        """What shows or changes an account: its own number was proved, and lately."""
+        fresh = self.is_fresh(acted_at, policy.proof_shows)
+        match question:
+            case o.ReadAccount("", login, phone):
+                assert fresh, "an account is looked for without a proof"
+                assert login == self.login if login else phone == self.phone, "another number"
+            case o.ChangePhone(identifier, phone) if identifier == self.behind_letter:
+                assert self.letter, "no letter"
+                assert phone == self.phone, "the number was not proved"
+                assert self.pupils, "no child to prove it by"
+                assert self.pupils <= self.confirmed, "a child was not confirmed"
+            case o.SetPassword(identifier, digest):
+                assert identifier == self.identifier, "another account"
+                assert self.status == "open"
+                assert self.digest == digest != "", "the password was not confirmed"
+                assert self.is_fresh(acted_at, policy.proof_validity)
+            case o.ChangePhone(identifier, phone):
+                assert identifier == self.identifier, "another account"
+                assert self.status == "open"
+                assert phone == self.new_phone, "the new number was not proved"
+                assert self.is_fresh(acted_at, policy.proof_validity), "the old one: too long ago"
+            case o.ListServices(identifier):
+                assert identifier == self.identifier, "another account"
+                assert self.status == "open"
+            case o.ReopenAccount(identifier):
+                assert fresh, "the proof is too old"
+                assert identifier == self.identifier, "another account"
+                assert self.status == "closed"
+            case _ if hasattr(question, "identifier"):
+                assert fresh, "the proof is too old"
+                assert question.identifier == self.identifier != "", "another account"
+                assert self.status == "open" or isinstance(question, o.ReadAccount)
+        self.allows_its_details(question)
+
+    def allows_its_details(self, question: o.Question) -> None:
+        match question:
+            case o.ChangeEmail(_, email):
+                assert email == self.email, "the address was not proved"
+            case o.AddChild(_, pupil):
+                assert pupil == self.found == self.dated, "the birthdate was not right"
+            case o.DropChild(_, pupil):
+                assert pupil in self.pupils | {self.found}
+
+    def closes(self) -> "Account":
+        """What is left of it at an end, where an account is."""
+        return Account(
+            phone=self.phone,
+            proved_at=self.proved_at,
+            identifier=self.identifier,
+            status=self.status,
+        )
 
 
 class Walk(RuleBasedStateMachine):
@@ -223,17 +374,22 @@ class Walk(RuleBasedStateMachine):
         lang=st.sampled_from(["fr", "en", None]),
         strict=st.booleans(),
         page=st.booleans(),
-        ahead=st.integers(0, 35),
+        email=st.booleans(),
+        ahead=st.integers(0, 60),
         pick=picks,
     )
-    def begins(self, lang: str | None, strict: bool, page: bool, ahead: int, pick: int) -> None:
+    def begins(
+        self, lang: str | None, strict: bool, page: bool, ahead: int, pick: int, email: bool = True
+    ) -> None:
         """A parent to whom all goes well for a while."""
         self.chat = Chat(lang=lang)
         self.record = self.chat.to_dict()
         self.now = NOW
-        self.policy = replace(DEFAULT, strict_children=strict, password_page=page)
+        self.policy = replace(DEFAULT, strict_children=strict, password_page=page, email=email)
         self.renderer = Renderer(UTC)
         self.question: o.Question | None = None
+        self.objections: list[o.Object] = []  # asked beside it
+        self.acted_at = NOW  # when the parent did something last
         self.reply: Reply | None = None  # the newest with buttons
         self.last: i.Pressed | None = None
         self.account = Account()
@@ -347,7 +503,17 @@ class Walk(RuleBasedStateMachine):
 
     def hopes(self, pick: int) -> None:
         assert self.question is not None
-        self.is_answered(self.made_up(answers_to(self.question)[0], pick))
+        answers = answers_to(self.question)
+        if isinstance(self.question, o.MatchGuardian) and self.chat.goal:
+            answers = [answer for answer in answers if isinstance(answer, i.AccountExists)]
+        self.is_answered(self.made_up(answers[0], pick))
+
+    def hears_of_an_objection(self, pick: int) -> None:
+        """The world answers it beside everything else."""
+        if self.objections:
+            self.objections.pop()
+            self.happens(i.Objected() if pick % 2 else i.NotObjected())
+            assert self.chat.away or self.said
 
     def made_up(self, answer: i.FromWorld, pick: int) -> i.FromWorld:
         """The answer with other numbers."""
@@ -366,17 +532,48 @@ class Walk(RuleBasedStateMachine):
                 return i.PasswordHashed(f"$argon2id${self.made}")
             case i.Invited():
                 return i.Invited("Martin", any_of(("Marie", "Jean-Luc"), pick))
+            case i.LetterRight():
+                return i.LetterRight("Martin", any_of(("Marie", "Jean-Luc"), pick))
             case i.GuardianMatched():
                 return self.a_family(pick)
+            case i.AccountExists(_, status):
+                return self.an_account(status, pick)
+            case i.AccountOpened():
+                return i.AccountOpened(any_of(IDENTIFIERS, pick))
+            case i.AccountChanged("account_closed"):
+                return replace(answer, until=self.now + timedelta(days=30))
+            case i.ChildFound():
+                return i.ChildFound(a_child(20 + pick % 2, any_of(THEIRS, pick)))
+            case i.SignedOut(_, why):
+                return i.SignedOut(any_of((self.chat.identifier, "p.dupont"), pick), why)
+            case i.Noticed(_, about):
+                return i.Noticed(f"notice-{pick}", about, "Noé")
         return answer
+
+    def an_account(self, status: str, pick: int) -> i.AccountExists:
+        """As the world tells of it: of one with another number, nothing but two digits."""
+        question = self.question
+        identifier = getattr(question, "identifier", "") or any_of(IDENTIFIERS, pick)
+        if status == "moved" and not getattr(question, "letter", False):
+            return i.AccountExists("", status, last_digits="77")
+        number = getattr(question, "phone", "") if status != "moved" else PHONES[3]
+        count = any_of((2, 1, 2, 0), pick)
+        return i.AccountExists(
+            identifier,
+            status,
+            phone=number or any_of(PHONES, pick),
+            guardians=(1 + pick % 2, 3),
+            children=tuple(a_child(10 + n, THEIRS[n]) for n in range(count)),
+            avoid=("Martin", f"{BIRTH_YEAR}-02-01"),
+            email=any_of(("", "c•••@exemple.fr"), pick),
+            until=self.now + timedelta(days=30) if status == "closed" else None,
+            last_digits="77" if status == "moved" else "",
+        )
 
     def a_family(self, pick: int) -> i.GuardianMatched:
         """0 to 12 children, seldom many; families overlap."""
         number, first = any_of((1, 2, 1, 3, 2, 1, 3, 12, 2, 0), pick), pick // 10 % 3
-        children = tuple(
-            i.ChildKnown(pupil, f"Enfant{pupil}", "D", "Collège Jean-Moulin, Saint-Denis")
-            for pupil in range(first, first + number)
-        )
+        children = tuple(a_child(n, f"Enfant{n}") for n in range(first, first + number))
         avoid = ("Martin", f"{BIRTH_YEAR}-02-01")
         return i.GuardianMatched((1 + pick % 2, 3), children, avoid)
 
@@ -391,14 +588,36 @@ class Walk(RuleBasedStateMachine):
         """One that nobody waits for changes nothing; some are told at any time."""
         if self.is_overdue():
             return
-        late = any_of(WORLD, pick)
+        late = self.made_up(any_of(WORLD, pick), pick)
         awaited = answers_to(self.question) if self.question else []
         if type(late) in map(type, awaited):
             return
         before = self.chat
+        signed_in = isinstance(late, i.SignedOut) and bool(before.identifier)
+        signed_in = signed_in and getattr(late, "identifier", "") == before.identifier
+        if signed_in:
+            self.question = None
+            self.account = Account()
         self.happens(late)
-        if before.away:
+        if signed_in:
+            assert self.chat.state in (S.STOPPED, S.LOCKED)
+            assert before.away or self.said[0].startswith("signed_out.")
+        elif isinstance(late, i.Noticed):
+            assert self.chat.notice == late.notice
+            assert self.chat.interruption == "notice"
+            assert before.away or f"notice.{late.about}" in self.said
+        elif before.away:
             assert self.outputs == []
+        elif isinstance(late, i.Objected):
+            assert "object.done" in self.said
+        elif isinstance(late, i.NotObjected):
+            assert "object.unknown" in self.said
+        elif isinstance(late, i.Thawed):
+            assert "thawed" in self.said
+        elif isinstance(late, i.EmailFailed) and before.state is S.EMAIL_CODE:
+            assert self.chat.state is S.EMAIL
+        elif isinstance(late, i.AccountLate) and before.state in (S.OPENING, S.CHANGING):
+            assert self.said == [] or self.chat.told_opening
         elif isinstance(late, i.EraseFailed):
             assert self.said == ["password.not_erased"]
         elif isinstance(late, i.Unlocked) and self.said:
@@ -422,7 +641,8 @@ class Walk(RuleBasedStateMachine):
     def waits(self, pick: int) -> None:
         """As long as it takes for something to happen by itself."""
         nudge, expires = self.chat.nudge_at(self.policy), self.chat.expires_at(self.policy)
-        self.now = nudge or (expires if pick % 5 == 0 else None) or self.now
+        remind = remind_at(self.chat, self.policy)
+        self.now = nudge or (expires if pick % 5 == 0 else None) or remind or self.now
         self.time_comes(pick)
 
     def time_comes(self, pick: int) -> None:
@@ -442,6 +662,8 @@ class Walk(RuleBasedStateMachine):
         """Let it happen, and look at everything."""
         was, late, hidden = self.chat, self.is_overdue(), self.is_hidden()
         Walk.events += 1
+        if isinstance(happened, i.FromParent):
+            self.acted_at = self.now
         chat, self.outputs = step(was, happened, self.now, self.policy)
         assert was == Chat.from_dict(self.record), "the chat given was changed"
         record = json.dumps(chat.to_dict(), ensure_ascii=False)
@@ -457,9 +679,10 @@ class Walk(RuleBasedStateMachine):
         self.answers_the_parent(was, happened, ended=late or was.state in ENDED)
         self.refuses_for_one_cause()
         self.is_silent_while_blocked(was, happened, late)
+        self.reminds_once(was, happened)
         self.erases_passwords(happened, hidden)
         self.shows_no_secret(record)
-        self.speaks()
+        self.speaks(happened)
         self.last = happened if isinstance(happened, i.Pressed) else None
 
     def is_overdue(self) -> bool:
@@ -493,10 +716,11 @@ class Walk(RuleBasedStateMachine):
         """What a parent said has an end, and at an end nothing is left of it (I18)."""
         chat = self.chat
         children = (chat.children, chat.guardians, chat.avoid, chat.pending, chat.pending_date)
-        answers = (chat.last, chat.first, chat.digest, *children)
+        account = (chat.login, chat.new_phone, chat.new_email, chat.child_school)
+        answers = (chat.last, chat.first, chat.digest, *children, *account)
         if chat.state in ENDED + CLOSED and chat.state is not S.PUPIL:
             assert not any(answers)
-            assert not chat.phone or chat.state in (S.DONE, S.ALREADY)
+            assert not (chat.phone or chat.email) or chat.state in WITH_ACCOUNT
         if chat.state in ENDED:
             assert not chat.identifier
         if chat.state not in WAITING and (any(answers) or chat.phone):
@@ -505,13 +729,30 @@ class Walk(RuleBasedStateMachine):
     def asks_the_world(self, was: Chat, happened: i.Input) -> None:
         """At most one question at a time, and only those that are allowed now."""
         asked = [output for output in self.outputs if isinstance(output, get_args(o.Question))]
+        objections = [output for output in asked if isinstance(output, o.Object)]
+        asked = [output for output in asked if output not in objections]
+        self.objections += objections
+        assert len(objections) <= 1
         assert len(asked) <= (self.question is None)
         self.question = asked[0] if asked else self.question
         assert (self.chat.state in WAITING) == (self.question is not None)
+        for output in asked:
+            self.account.allows_to_ask(output, self.acted_at, self.policy)
         for output in self.outputs:
             match output:
-                case o.RequestCode():
+                case o.RequestCode(phone, _, _, login, because):
                     assert wants_a_code(was, happened)
+                    self.asks_for_a_code(phone, login, because)
+                case o.RequestEmailCode():
+                    assert wants_a_code(was, happened)
+                case o.Object(notice, code):
+                    assert bool(notice) != bool(code)
+                    assert notice in (was.notice, "")
+                case o.SetPassword() if was.goal == "password":
+                    assert self.account.dated, "no birthdate was right since the proof"
+                case o.TellOthers(identifier) | o.TextIdentifier(_, identifier):
+                    assert identifier == self.account.identifier != ""
+                    assert self.account.status in ("open", "closed")
                 case o.LookUpNumber(phone):
                     assert happened in (
                         i.SharedContact(phone, True),
@@ -534,9 +775,39 @@ class Walk(RuleBasedStateMachine):
             "",
         )
         if over:
-            self.account = Account()
+            known = self.chat.state in WITH_ACCOUNT
+            self.account = self.account.closes() if known else Account()
+        if not self.chat.identifier:  # what the conversation forgot, it may not use any more
+            self.account.identifier = ""
+        if self.chat.proved_at is None:
+            self.account.proved_at = None
         if self.chat.state is S.LOCKED or "password.prove_again" in self.said:
             self.account.phone, self.account.proved_at = "", None
+
+    def asks_for_a_code(self, phone: str, login: str, because: str) -> None:
+        """For whom, and why a code leaves that the register would not send."""
+        self.account.because = because
+        assert bool(phone) != bool(login)
+        match because:
+            case "letter":
+                assert self.account.letter, "no letter"
+            case "change":
+                assert self.account.identifier, "no account"
+                fresh = self.account.is_fresh(self.acted_at, self.policy.proof_shows)
+                assert fresh, "the proof is too old"
+            case _:
+                assert because == "known"
+
+    def reminds_once(self, was: Chat, happened: i.Input) -> None:
+        """After a silence in an activation, at a decent hour, silently, and never again."""
+        if "interrupt.remind" not in self.said or isinstance(happened, i.FromParent):
+            return
+        assert isinstance(happened, i.TimeCame)
+        assert (was.reminded, was.muted, was.away, was.goal) == (False, False, False, "")
+        assert self.chat.reminded
+        there = self.now.astimezone(zone_of(was, self.policy))
+        assert self.policy.remind_from <= there.hour < self.policy.remind_until
+        assert [ask.silent for ask in self.outputs if isinstance(ask, o.Ask)] == [True]
 
     def answers_the_parent(self, was: Chat, happened: i.Input, ended: bool) -> None:
         """Whatever is done gets an answer, and a question is asked again (promise 7).
@@ -557,8 +828,9 @@ class Walk(RuleBasedStateMachine):
                 return
         if ended and isinstance(happened, i.Edited):
             return
-        assert self.said or self.question
-        if self.chat.state in QUESTIONS:
+        objected = any(isinstance(output, o.Object) for output in self.outputs)
+        assert self.said or self.question or objected
+        if self.chat.state in QUESTIONS and not objected:
             ask = next(part for part in reversed(self.outputs) if isinstance(part, o.Ask))
             assert (ask.asked, ask.choices) == (self.chat.asked, offered(self.chat))
 
@@ -592,16 +864,34 @@ class Walk(RuleBasedStateMachine):
     def shows_no_secret(self, record: str) -> None:
         """I9, I14: canaries are in nothing that is stored or shown."""
         shown = record + repr(self.outputs)
-        for canary in (*PASSWORDS, *CODES):
+        for canary in (*PASSWORDS, *CODES, *LETTERS, "AB2DEF3HJK4N", "QR5STU6VWX7Y"):
             assert canary not in shown
 
-    def speaks(self) -> None:
+    def shows_no_account(self, text: str, happened: i.Input) -> None:
+        """Nothing of an account before its number is proved, after its end, or while frozen."""
+        account = self.account
+        for identifier in IDENTIFIERS:
+            if re.search(rf"\b{re.escape(identifier)}\b", text):
+                assert identifier == account.identifier, "an account is told of"
+                assert account.status in ("open", "closed")
+        if any(first in text for first in THEIRS):
+            assert account.proved_at is not None, "its children are told of"
+            assert account.status in ("open", "closed") or account.letter
+        for address in ADDRESSES:
+            if address in text:
+                assert self.chat.state in (S.EMAIL_TYPO, S.EMAIL_CODE, S.SENDING_EMAIL)
+        if "marie@exemple.fr" in text:
+            assert isinstance(happened, i.DataFound)
+
+    def speaks(self, happened: i.Input) -> None:
         """What is said is one message in one language, that its buttons agree with."""
         reply = self.renderer.reply(self.outputs, self.chat.lang, self.now)
         if reply is None:
             return
         lang = self.chat.lang or "fr"
-        assert self.chat.lang or self.chat.state in (*ENDED, S.LANGUAGE), "in which language?"
+        unasked = isinstance(happened, i.Noticed | i.Objected | i.NotObjected | i.Thawed)
+        known = self.chat.lang or self.chat.state in (*ENDED, S.LANGUAGE) or unasked
+        assert known, "in which language?"
         assert reply.lang == lang
         assert len(reply.text) <= 4096
         if self.chat.lang:  # until then everything is said in both
@@ -618,22 +908,37 @@ class Walk(RuleBasedStateMachine):
             self.reply = reply
             named = set(re.findall(r"[«“]\s?([^»”]*?)\s?[»”]", reply.text)) & button_words(lang)
             assert named <= labels | {self.chat.last, self.chat.first}, "no such button below"
+        self.shows_no_account(reply.text, happened)
         digits = re.sub(r"\D", "", reply.text)
-        if ask is None or ask.question != "check":
+        if (ask is None or ask.question != "check") and not isinstance(happened, i.DataFound):
             assert not any(phone[-8:] in digits for phone in PHONES)
         if re.search(BIRTH_YEAR, reply.text):
             assert any(day in self.typed for day in BIRTH_DATES)
 
 
 def wants_a_code(was: Chat, happened: i.Input) -> bool:
-    """Only a yes at CHECK, or the wish for another code, may send one."""
-    word = {S.CHECK: "yes", S.CODE: "resend", S.NO_SMS: "resend"}.get(was.state, "")
+    """Only a yes at CHECK, the wish for another code, or where it shall go, may send one."""
+    words = {
+        S.CHECK: ("yes",),
+        S.CODE: ("resend",),
+        S.NO_SMS: ("resend",),
+        S.PROVE: ("send_code",),
+        S.EMAIL_TYPO: ("yes", "no"),
+        S.EMAIL_CODE: ("resend",),
+    }.get(was.state, ())
     match happened:
         case i.Pressed(choice):
-            return choice == word
+            return choice in words
         case i.Said(text, means=means):
-            return word in means or text.isdigit()
+            answers = was.state in (S.WHICH_ACCOUNT, S.NEW_PHONE, S.EMAIL, S.EMAIL_TYPO)
+            return answers or text.isdigit() or bool(means & set(words))
+        case i.SharedContact():
+            return was.state in (S.WHICH_ACCOUNT, S.NEW_PHONE)
     return False
+
+
+def a_child(pupil: int, first: str) -> i.ChildKnown:
+    return i.ChildKnown(pupil, first, "D", "Collège Jean-Moulin, Saint-Denis", "0750001U")
 
 
 # ---- roads that a walk seldom finds ----------------------------------------------------------
@@ -895,7 +1200,7 @@ def rows_counted() -> Iterator[None]:
     """Note which rows of the table act."""
     fire, table = stepping.fire, ways()
 
-    def fire_and_count(turn: Turn, word: str) -> None:
+    def fire_and_count(turn: AccountTurn, word: str) -> None:
         for row in table[turn.state, word]:
             if row[2] is None or getattr(turn, row[2])():
                 Walk.fired[row] += 1

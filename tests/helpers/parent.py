@@ -83,9 +83,8 @@ class Inbox:
         """Take a mail, as any sender does."""
         self.received.append(mail)
 
-    async def check(self) -> str | None:
+    async def check(self) -> None:
         """Nothing can be wrong with it."""
-        return None
 
     @property
     def last_code(self) -> str:

@@ -21,7 +21,8 @@ from flows.questions.code import read_code
 from flows.questions.password import MIN_LENGTH, SPECIALS, Rule
 from flows.states import S
 from flows.table import COMMANDS, INTERRUPTIONS, QUESTIONS
-from flows.turn import STEPS
+from flows.account.turn import CHANNELS, HAPPENINGS
+from flows.turn import STATUS, STEPS, VARIANTS
 from locales import LANGUAGES, command, guess, label, recognise, say
 from tests.flows.test_causes import AT_THE_DOOR
 
@@ -42,13 +43,16 @@ NBSP = "\u00a0"
 
 EXAMPLES: dict[str, object] = {
     "at": NOON,
+    "channel": "Telegram",
     "child": "Marie-Charlotte",
     "child_number": 2,
     "children": 3,
     "code": "123456",
     "contact": "secretariat@college-jean-moulin.fr",
     "day": date(2008, 6, 12),
+    "days": 30,
     "digits": 8,
+    "email": "marie-charlotte.dupont@example.org",
     "example": "12345678",
     "first": "Jean-Christophe",
     "first_number": "06 12 34 56 78",
@@ -57,6 +61,11 @@ EXAMPLES: dict[str, object] = {
     "last": "Dupont de la Tour",
     "last_digits": "78",
     "link": "https://t.me/SesameBot",
+    "new_email": "marie-charlotte.dupont@example.org",
+    "names": "Jean-Christophe et Marie-Charlotte",
+    "reopen_until": NOON,
+    "steps": 3,
+    "suggestion": "marie-charlotte.dupont@example.org",
     "masked": "06 •• •• •• 78",
     "minimum": 12,
     "minutes": 30,
@@ -214,7 +223,7 @@ def test_every_text_can_be_said(lang: str) -> None:
 
 # ---- what the code says ----------------------------------------------------------------------
 
-SAYERS = {"_say", "_say_and_ask", "say", "Say", "Words", "label", "_"}
+SAYERS = {"_say", "_say_and_ask", "_say_and_ask_briefly", "_item", "_variant", "say", "Say", "Words", "label", "_"}
 
 
 def _pattern(node: ast.AST) -> str | None:
@@ -251,6 +260,16 @@ def _said(*rooms: str) -> dict[str, set[str]]:
     return said
 
 
+# Words of closed lists in `flows.inputs`, and what `say_privacy` can name.
+CHANGED = {
+    *("password_set", "phone_changed", "email_changed", "child_added", "child_dropped"),
+    *("others_signed_out", "account_reopened"),
+}
+SIGNED_OUT = {"password", "others", "frozen", "closed", "erased"}
+NOTICES = {"activated", "password", "phone", "identifier", "closed"}
+KEPT = {"name", "phone", "login", "password", "children", "identifier"}
+
+
 def _core_keys() -> set[str]:
     """Every key that the conversation can say, built from its tables."""
     keys = {pattern.replace("\\", "") for pattern in _said("flows") if ".+" not in pattern}
@@ -262,6 +281,12 @@ def _core_keys() -> set[str]:
     keys |= {f"interrupt.{name}" for name in INTERRUPTIONS}
     keys |= {f"step.{step}" for step in range(1, STEPS + 1)} | {"progress", "progress_child"}
     keys |= {f"strength.{strength}" for strength in range(5)}
+    keys |= {f"{key}.{word}" for key, words in VARIANTS.items() for word in words}
+    keys |= {f"status.{word}" for word in {*STATUS.values(), "manage"}}
+    keys |= {f"channel.{channel}" for channel in (*CHANNELS, "other")}
+    keys |= {f"happening.{what}" for what in HAPPENINGS}
+    keys |= {f"changed.{what}" for what in CHANGED} | {f"signed_out.{why}" for why in SIGNED_OUT}
+    keys |= {f"notice.{about}" for about in NOTICES} | {f"privacy.{kind}" for kind in KEPT}
     return keys | {f"recap.{said}" for said in ("waiting", "confirmed", "aside", "not_mine")}
 
 
@@ -309,13 +334,23 @@ def test_what_the_other_rooms_say_exists(pattern: str) -> None:
     assert any(re.fullmatch(pattern, key) for key in KEYS)
 
 
+ABOUT_A_CHILD = (
+    *("child.", "not_mine.", "birthdate.", "birthdate_check.", "recap."),
+    *("wrong_child.", "wrong_child_sure."),
+)
+NO_SMS = ("no_sms.asked", "no_sms.late")
+
+
 def test_a_text_shows_only_facts_that_the_conversation_gives_it() -> None:
     always = {"last", "first", "phone", "masked", "last_digits", "identifier", "contact"}
-    always |= {"minutes", "digits", "example", "minimum"}  # the policy's
+    always |= {"minutes", "digits", "example", "minimum", "days"}  # the policy's
     child = {"child", "initial", "school"}
     counted = {"n", "total"}
     somewhere: dict[str, set[str]] = {  # facts that only some turns have
-        "code.hint": {"until"},
+        **{f"code.hint{own}": {"until"} for own in ("", ".login", ".sure")},
+        "email_code.hint": {"until", "new_email"},
+        "email_typo.ask": {"suggestion"},
+        "reopen.ask": {"reopen_until"},
         "status.code": {"until"},
         "birthdate.wrong": {"day"},
         "birthdate_check.ask": {"day"},
@@ -328,15 +363,19 @@ def test_a_text_shows_only_facts_that_the_conversation_gives_it() -> None:
         "refused.phone_too_short": {"n"},
         "refused.phone_too_long": {"n"},
         "refused.code_length": {"n"},
+        "refused.letter_length": {"n"},
     }
-    somewhere |= {f"interrupt.{name}": {*counted, "step"} for name in INTERRUPTIONS}
+    somewhere |= {f"interrupt.{name}": {*counted, "step", "steps"} for name in INTERRUPTIONS}
+    somewhere |= {f"changed.{what}": {"child"} for what in ("child_added", "child_dropped")}
+    somewhere |= {f"{key}.{own}": {"at"} for key in NO_SMS for own in VARIANTS[key]}
+    somewhere["code.old.email"] = {"at"}
     said = _said("flows")
     for key in _core_keys():
         allowed = always | somewhere.get(key, set())
         for pattern, facts in said.items():
             if re.fullmatch(pattern, key):
                 allowed |= facts
-        if key.startswith(("child.", "not_mine.", "birthdate.", "birthdate_check.", "recap.")):
+        if key.startswith(ABOUT_A_CHILD):
             allowed |= child
         assert _facts_of(_forms(key, "fr")[0]) <= allowed, key
 
@@ -392,7 +431,9 @@ def _septets(text: str) -> int:
 @pytest.mark.parametrize("lang", LANGUAGES)
 @pytest.mark.parametrize("key", [key for key in KEYS if key.startswith("sms.")])
 def test_an_sms_fits_one_segment(key: str, lang: str) -> None:
-    text = say(key, lang, EXAMPLES | {"identifier": "m." + "rochefoucauld" * 3 + "12"})
+    own = {"identifier": "m." + "rochefoucauld" * 3 + "12"}
+    own |= {} if key == "sms.code" else {"code": "ABCD-EFGH-JKMN"}
+    text = say(key, lang, EXAMPLES | own)
     assert _septets(text) <= 160
     assert "Sésame" in text
     assert "http" not in text
@@ -694,6 +735,7 @@ def test_no_word_means_two_commands() -> None:
 def test_a_choice_that_hides_a_command_is_its_own_answer() -> None:
     """At a question its choices win over commands (flows.hearing): only where they agree."""
     agree = {("cancel", "stop"), ("start", "restart"), ("erase", "erase_all")}
+    agree |= {("my_data", "privacy")}
     for word in WORDS:
         for menu in MENUS.values():
             for one, other in combinations(sorted(recognise(word) & {*menu, *COMMANDS}), 2):
@@ -734,7 +776,7 @@ def test_commands_of_a_language_differ() -> None:
         ("/start 0750123A-x_1", "start"),
         ("pere", "parent"),
         ("Mère", "parent"),
-        ("jai deja un compte", "has_account"),
+        ("jai deja un compte", "manage"),
         ("Je n’ai que ce numéro", "only_number"),
         ("2ème", "second_number"),
         ("STOP", "cancel"),
