@@ -1,6 +1,6 @@
-"""Codes that are asked for by an identifier, and codes by e-mail: their limits, and their places."""
+"""Codes by identifier and by e-mail: their limits, and what each is bound to."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -17,13 +17,13 @@ from flows.inputs import (
 )
 from flows.policy import DAY, DEFAULT, HOUR, MINUTE, Policy
 from flows.secret import Secret
-from storage.codes import Codes
-from storage.database import Place
+from storage.codes import Checked, Codes
+from storage.database import Place, Work
 from tests.storage.town import MARIE, NOW, PAUL, Town, town
 
 CODE = Secret("123456")
 MAIL, OTHER_MAIL = "marie@example.org", "paul@example.org"
-NOTHING = dict.fromkeys(
+NOTHING: dict[str, object] = dict.fromkeys(
     (
         *("codes_per_number", "codes_per_guardian", "codes_per_chat", "codes_per_prefix"),
         *("codes_in_all", "identities_per_chat", "email_codes"),
@@ -223,12 +223,13 @@ async def test_it_expires_as_every_code(lilas: Town) -> None:
 
 async def test_each_code_has_its_place(lilas: Town) -> None:
     """The digits are the same for all: only what they were asked for tells them apart."""
-    asked = {
+    free = codes(lilas)
+    asked: dict[str, Callable[[], Awaitable[object]]] = {
         "phone": lambda: by_phone(lilas, b"a", MARIE, NOW, free),
         "login": lambda: by_login(lilas, b"a", "m.dupont", NOW, free),
         "mail": lambda: by_mail(lilas, b"a", MAIL, NOW, free),
     }
-    checks = {
+    checks: dict[str, Callable[[], Work[Checked]]] = {
         "phone": lambda: free.check(b"a", MARIE, CODE, NOW),
         "login": lambda: free.check(b"a", MARIE, CODE, NOW, "m.dupont"),
         "mail": lambda: free.check_by_email(b"a", MAIL, CODE, NOW),
@@ -237,7 +238,6 @@ async def test_each_code_has_its_place(lilas: Town) -> None:
         "another login": lambda: free.check(b"a", MARIE, CODE, NOW, "p.dupont"),
         "another mail": lambda: free.check_by_email(b"a", OTHER_MAIL, CODE, NOW),
     }
-    free = codes(lilas)
     for purpose, ask in asked.items():
         await lilas.rows("DELETE FROM codes RETURNING 1")
         await ask()
