@@ -16,7 +16,7 @@ from typing import get_args
 import pytest
 
 from bot.channel import said
-from bot.diagram import MAIN_ROAD, diagram
+from bot.diagram import MAIN_ROAD, account_diagram, activation_diagram, diagram
 from bot.rendering import Renderer
 from flows import hearing
 from flows import inputs as i
@@ -483,9 +483,10 @@ def test_what_a_parent_said_is_not_kept_for_ever(state: S) -> None:
 # ---- the diagram -----------------------------------------------------------------------------
 
 
-def test_the_diagram_in_the_documentation_is_the_tables() -> None:
+def test_the_diagrams_in_the_documentation_are_the_tables() -> None:
     page = (ROOT / "docs" / "conversation.md").read_text("utf-8")
-    assert page.partition("```mermaid\n")[2].partition("```")[0] == diagram()
+    drawn = [block.partition("```")[0] for block in page.split("```mermaid\n")[1:]]
+    assert drawn == [activation_diagram(), account_diagram()]
 
 
 def test_the_main_road_is_a_way_through_the_table() -> None:
@@ -496,4 +497,5 @@ def test_the_main_road_is_a_way_through_the_table() -> None:
 
 
 def test_every_state_is_in_the_diagram() -> None:
-    assert {state.value for state in S} <= set(diagram().replace(",", " ").split())
+    for drawn in (diagram(), activation_diagram() + account_diagram()):
+        assert {state.value for state in S} <= set(drawn.replace(",", " ").split())
