@@ -166,9 +166,9 @@ _WORDS: dict[type, str] = {
 
 _STATUSES = {
     "open": "account_exists",
-    "frozen": "account_frozen",
-    "closed": "account_closed",
-    "moved": "account_moved",
+    "frozen": "found_frozen",
+    "closed": "found_closed",
+    "moved": "found_moved",
 }
 
 
