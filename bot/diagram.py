@@ -28,7 +28,7 @@ _WORDS = {
     "any_state": "wherever it stands",
     "any_question": "any question under way",
     "my_account": "any question of my account",
-    "about_accounts": "the second picture",
+    "about_accounts": "with an account (a picture of its own)",
 }
 
 Fork = tuple[tuple[str | None, str], ...]  # provided that, go there; tried from the first
@@ -58,14 +58,14 @@ def account_diagram() -> str:
     return _picture([*account.FLOW, *account.EVERYWHERE])
 
 
-def _picture(rows: Sequence[Row], more: Arrows = {}) -> str:
+def _picture(rows: Sequence[Row], more: Arrows | None = None) -> str:
     """A state diagram: one arrow for each pair of states, with the words that lead along it.
 
     Left out is what would hide the rest: rows that stay at their question (help, language, a
     refused answer), and "back" along an arrow that is drawn.
     """
     arrows, forks = _arrows(rows)
-    arrows |= {ends: list(dict.fromkeys(words)) for ends, words in more.items()}
+    arrows |= {ends: list(dict.fromkeys(words)) for ends, words in (more or {}).items()}
     road = [arrow for at, to in pairwise(MAIN_ROAD) for arrow in _drawn(at.value, to.value, arrows)]
     drawn = {name for ends in arrows for name in ends}
     lines = ["stateDiagram-v2"]

@@ -21,6 +21,7 @@ from bot.rendering import Renderer
 from flows import hearing
 from flows import inputs as i
 from flows import outputs as o
+from flows.account import hearing as account_hearing
 from flows.account.turn import AccountTurn
 from flows.chat import VERSION, Chat
 from flows.hearing import offered, word_of
@@ -291,7 +292,10 @@ def test_every_word_of_the_table_is_heard_and_every_word_heard_is_in_the_table()
     chosen |= {word for choices in INTERRUPTIONS.values() for word in choices}
     commands = {*COMMANDS} - {"fr", "en"}  # heard as "language", but for the first question
     timed = {"expire"}  # `step` sees to it before anything is heard
-    assert known == chosen | commands | words_of(hearing) | WORLDS_WORDS | timed
+    assert (
+        known
+        == chosen | commands | words_of(hearing) | words_of(account_hearing) | WORLDS_WORDS | timed
+    )
 
 
 def words_of(module: object) -> set[str]:
