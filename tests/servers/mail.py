@@ -73,9 +73,7 @@ class PostOffice:
             envelope.rcpt_tos.append(address)
         return wrong or "250 OK"
 
-    async def handle_DATA(
-        self, server: SMTP, session: Session, envelope: Envelope
-    ) -> str:
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         """The whole mail. One that dies or hangs here has taken it, and nobody knows."""
         if self.mood.partition(" at ")[2] == "DATA" or self.mood not in ANSWERS:
             content = envelope.content
