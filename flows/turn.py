@@ -419,7 +419,9 @@ class Turn:
     # ---- then: the code ----------------------------------------------------------------------
 
     def look_up_invitation(self) -> None:
-        """Whom was the link made for by which the parent came?"""
+        """Whom was the link made for by which the parent came? An account before it is left."""
+        self.chat.forget()
+        self.chat.seen_at = self.now
         self.outputs.append(o.LookUpInvitation(self.heard.token))
 
     def look_up(self) -> None:
@@ -493,7 +495,7 @@ class Turn:
     def say_sms_failed(self) -> None:
         """It did not leave, or arrive: said unasked, with what else there is to do."""
         self.chat.nudged = True
-        self._say_and_ask(f"no_sms.{self.heard.found}")
+        self._say_and_ask(f"no_sms.{self.heard.found}", at=self.chat.code_sent_at)
 
     def say_nothing(self) -> None:
         """It was told already, or it does not matter any more."""

@@ -14,7 +14,7 @@ from tests.helpers.dialogue import PASSWORD, Dialogue
 from tests.helpers.parent import CoreParent
 from tests.helpers.school import School, a_school
 
-ANY_PHONE = "07 11 22 33 44"
+ANY_PHONE = "07 51 99 88 77"
 
 
 def school() -> School:
@@ -43,7 +43,7 @@ async def test_paul_activates_by_letter(meet_core: MeetCore, lang: str) -> None:
     paul.is_asked(S.INVITED, first="Paul", last="MOREAU")
     await paul.does("[yes]")
     await paul.follows(ANY_PHONE, "[yes]")
-    assert paul.sms.received[-1][0] == "+33711223344"
+    assert paul.sms.received[-1][0] == "+33751998877"
     await paul.follows("(code)", PASSWORD, PASSWORD, "oui 02/02/2013", "oui 03/03/2016")
     await paul.does("[activate_now]")
     paul.is_asked(S.DONE, identifier="p.moreau")

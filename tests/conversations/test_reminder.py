@@ -33,7 +33,7 @@ async def test_once_on_the_next_day(meet_core: MeetCore, lang: str) -> None:
     [at] = await reminders(met, 7 * 24 - 1)
     began = Clock()()
     assert at.date() == (began + timedelta(days=1)).date()
-    assert 9 <= at.hour < 20
+    assert 9 <= at.astimezone(ZoneInfo("Europe/Paris")).hour < 20
     assert met.parent.last.silent
 
 
