@@ -15,6 +15,7 @@ from storage.database import every
 from storage.directories import Directory
 from storage.life import Acting
 from storage.retention import purge
+from storage.told import tell_changes
 from tests.conversations.roads import ROADS
 from tests.directories.conftest import SERVICES, Service, until_met
 from tests.directories.test_opening import (
@@ -31,7 +32,7 @@ from tests.directories.test_opening import (
 from tests.helpers import invariants
 from tests.helpers.dialogue import PASSWORD, Dialogue
 from tests.helpers.parent import CoreParent
-from tests.helpers.school import School
+from tests.helpers.school import PORT, School
 
 __all__ = ["lang", "meet"]
 
@@ -243,6 +244,27 @@ async def test_of_two_conversations_the_later_password_holds(meet: Meet, service
     await reads_soon(other, "signed_out.password")
     await is_done(marie)
     await has(service, NEW, PASSWORD, NEWER)
+
+
+async def test_an_import_does_not_take_a_password_that_waits(meet: Meet, service: Service) -> None:
+    """What has changed in the register is told after it."""
+    marie = await opened(meet, service)
+    await marie.follows(*CHANGE, NEW)
+    service.server.kill()
+    await marie.says(NEW)
+    doors = marie.parent.service.doors
+    moved = School().knows("Marie DUPONT", "06 12 34 56 78", {"Léa DUPONT": "14/03/2014"}, at=PORT)
+    left = School().knows("Paul MARTIN", "06 98 76 54 32", {"Zoé MARTIN": "02/02/2012"})
+    marie.clock.passes(minutes=2)
+    await School([*moved.rows, *left.rows]).fills(doors.database, doors.accounts.vault, marie.clock)
+    for _ in range(2):
+        await doors.database.run(tell_changes(doors.accounts.vault, b"", marie.clock()))
+    service.server.start()
+    await reads_soon(marie, "changed.password_set")
+    await has(service, NEW, PASSWORD)
+    await marie.parent.service.delivery.look()
+    await is_done(marie)
+    assert PORT[0] in (await service.people())["m.dupont"].children
 
 
 async def test_the_password_is_in_no_file_while_it_waits(
