@@ -292,6 +292,8 @@ def _pressed(chat: Chat, choice: str, asked: int, now: datetime, policy: Policy)
 
 def _choose(chat: Chat, choice: str, now: datetime, policy: Policy) -> str:
     """Take a choice, or ask for a fresh proof first. What the parent wants is kept until then."""
+    if choice == "resend" and _is_change_old(chat, now, policy):
+        return "proof_too_old"
     if needs_proof(chat, choice, now, policy):
         chat.goal = GOALS.get(choice, chat.goal)
         return "proof_too_old"
@@ -347,6 +349,8 @@ def _chosen(chat: Chat, choice: str) -> str:
         wants(chat, choice)
     elif choice == "services":
         chat.home = chat.state.value
+    elif choice == "send_code":
+        chat.new_phone = ""  # the proof is of the account's own number, and of no other
     elif choice in ("first_number", "second_number"):
         chat.phone, chat.phone_known = chat.pending[choice == "second_number"], False
         chat.pending = ()
@@ -376,7 +380,7 @@ def _answer(chat: Chat, said: i.Said, now: datetime, policy: Policy, heard: Hear
         case S.PHONE | S.WHICH_PHONE | S.CHECK:
             return _phone(chat, text)
         case S.CODE | S.NO_SMS | S.EMAIL_CODE:
-            return _code(chat, said, policy, heard)
+            return _code(chat, said, now, policy, heard)
         case S.PASSWORD | S.PASSWORD_AGAIN if policy.password_page:
             return Refused(Reason.PASSWORD_IN_CHAT)
         case S.PASSWORD | S.PASSWORD_AGAIN:
@@ -440,10 +444,12 @@ def _contact(chat: Chat, phone: str, own: bool, now: datetime, policy: Policy, h
     return "number" if chat.letter and chat.state is S.PHONE else "own_number"
 
 
-def _code(chat: Chat, said: i.Said, policy: Policy, heard: Heard) -> str | Refused:
+def _code(chat: Chat, said: i.Said, now: datetime, policy: Policy, heard: Heard) -> str | Refused:
     code = read_code(said.text, policy.code_digits)
     if isinstance(code, Refused):
         return Refused(Reason.CHOOSE) if chat.state is S.NO_SMS else code
+    if _is_change_old(chat, now, policy):
+        return "proof_too_old"
     if said.forwarded:
         return Refused(Reason.FORWARDED)
     heard.secret = Secret(code)
@@ -465,6 +471,11 @@ def _password(chat: Chat, text: str, now: datetime, policy: Policy, heard: Heard
 def _is_proof_old(chat: Chat, now: datetime, policy: Policy) -> bool:
     """The time between the code and the password is over."""
     return chat.proved_at is None or now - chat.proved_at > policy.proof_validity
+
+
+def _is_change_old(chat: Chat, now: datetime, policy: Policy) -> bool:
+    """The code under way is for a new number, and the one before was proved too long ago."""
+    return bool(chat.new_phone) and _is_proof_old(chat, now, policy)
 
 
 def _birthdate(chat: Chat, said: i.Said, now: datetime) -> str | Refused:

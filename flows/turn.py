@@ -419,7 +419,9 @@ class Turn:
     # ---- then: the code ----------------------------------------------------------------------
 
     def look_up_invitation(self) -> None:
-        """Whom was the link made for by which the parent came?"""
+        """Whom was the link made for by which the parent came? An account before it is left."""
+        self.chat.forget()
+        self.chat.seen_at = self.now
         self.outputs.append(o.LookUpInvitation(self.heard.token))
 
     def look_up(self) -> None:

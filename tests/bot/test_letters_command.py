@@ -5,6 +5,7 @@ import json
 import re
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 import segno
@@ -142,7 +143,7 @@ async def test_the_picture_opens_the_conversation(
     drawn: list[str] = []
     make = segno.make
 
-    def draws(content: str, **more: object) -> segno.QRCode:
+    def draws(content: str, **more: Any) -> segno.QRCode:
         drawn.append(content)
         return make(content, **more)
 

@@ -10,7 +10,7 @@ import pytest
 
 import locales
 from bot.sandbox import school_of
-from bot.services import KINDS, Problem, Services, expired, read
+from bot.services import KINDS, Offer, Problem, Services, expired, read
 from flows.inputs import ServiceOpen
 from tests.bot.test_command_line import Run, _machine, database
 from tests.bot.test_command_line import run as command
@@ -117,7 +117,12 @@ def test_the_file_is_read_again_when_it_has_changed(
     services = Services(file)
     assert links(services) == ["https://ent.example.org/"]
     reads = list[Path]()
-    monkeypatch.setattr("bot.services.read", lambda path: reads.append(path) or read(path))
+
+    def reads_it(path: Path) -> Offer:
+        reads.append(path)
+        return read(path)
+
+    monkeypatch.setattr("bot.services.read", reads_it)
     assert links(services) == ["https://ent.example.org/"]
     assert reads == []
     later = file.stat().st_mtime_ns + 1_000_000

@@ -219,7 +219,7 @@ def test_every_text_can_be_said(lang: str) -> None:
 # ---- what the code says ----------------------------------------------------------------------
 
 SAYERS = {
-    *("_say", "_say_and_ask", "_say_and_ask_briefly", "_item"),
+    *("_say", "_say_and_ask", "_say_and_ask_briefly", "_item", "_variant"),
     *("say", "Say", "Words", "label", "_"),
 }
 

@@ -62,7 +62,11 @@ async def test_the_number_shows_the_account(lilas: Town) -> None:
     chat = await lilas.talks("marie")
     await lilas.activates("Marie DUPONT", MARIE, chat)
     other = await lilas.talks("elsewhere")
-    for asked in (read(phone=MARIE), read("m.dupont", phone=MARIE), read(login="m.dupont")):
+    proofs = (
+        *(read(phone=MARIE), read("m.dupont", phone=MARIE), read(login="m.dupont")),
+        *(read("m.dupont", login="m.dupont"), read(login="p.dupont", phone=MARIE)),
+    )
+    for asked in proofs:
         found = await lilas.run(lilas.life.find(asked, lilas.by(other)))
         assert isinstance(found, AccountExists)
         assert (found.identifier, found.status, found.phone) == ("m.dupont", "open", MARIE)
@@ -128,6 +132,22 @@ async def test_the_new_number_is_the_accounts_own(lilas: Town) -> None:
     assert isinstance(named, NameDiffers)
     assert await lilas.run(lilas.accounts.number_of("m.dupont")) == NEW
     assert await lilas.run(lilas.accounts.number_of("nobody")) == ""
+
+
+async def test_one_proof_opens_no_other_account(lilas: Town) -> None:
+    """An identifier that the conversation knows from before is not what was proved now."""
+    marie, paul = await lilas.talks("marie"), await lilas.talks("paul")
+    await lilas.activates("Marie DUPONT", MARIE, marie)
+    await lilas.activates("Paul DUPONT", PAUL, paul)
+    for asked in (
+        read("m.dupont", phone=PAUL),
+        read("m.dupont", login="p.dupont"),
+        read("m.dupont", login="m.dupont", phone=PAUL),
+        read("m.dupont"),
+    ):
+        found = await lilas.run(lilas.life.find(asked, lilas.by(paul)))
+        assert found == AccountExists("", "moved", last_digits="78"), asked
+    assert await lilas.sign_ins("m.dupont") == {marie}
 
 
 # ---- changed ---------------------------------------------------------------------------------
@@ -389,6 +409,19 @@ async def test_purge_erases_what_was_closed_but_not_what_is_frozen(lilas: Town) 
     assert await lilas.run(lilas.life.read("m.dupont")) is None
     assert (await lilas.account("p.dupont")).status == "frozen"
     assert not await lilas.run(erase_closed(lilas.vault, "sesame", NOW + 31 * DAY))
+
+
+async def test_a_frozen_one_that_was_closed_waits_for_the_school(lilas: Town) -> None:
+    """And can then be opened again no more: its time was over meanwhile."""
+    marie, later = await lilas.talks("marie"), NOW + 31 * DAY
+    await lilas.activates("Marie DUPONT", MARIE, marie)
+    await lilas.run(lilas.life.close("m.dupont", lilas.by(marie)))
+    await lilas.run(lilas.life.freeze("m.dupont", "school", lilas.by(b"")))
+    found = await lilas.run(lilas.life.find(read(phone=MARIE), lilas.by(marie, later)))
+    assert found == AccountExists("m.dupont", "frozen")
+    assert await lilas.run(lilas.life.unfreeze("m.dupont", "visit", lilas.by(b"", later)))
+    found = await lilas.run(lilas.life.find(read(phone=MARIE), lilas.by(marie, later)))
+    assert found == NoAccount()
 
 
 async def test_erased_all_goes_but_the_register(lilas: Town) -> None:

@@ -43,7 +43,7 @@ async def objects(lilas: Town, code: str, chat: bytes = b"somebody") -> object:
 # ---- telling ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("about", ["activated", "identifier", "password", "closed"])
+@pytest.mark.parametrize("about", ["activated", "identifier", "password"])
 async def test_the_other_guardian_gets_an_sms(lilas: Town, about: str) -> None:
     marie = await marie_has_activated(lilas)
     await lilas.tells("m.dupont", about, marie)
@@ -52,6 +52,16 @@ async def test_the_other_guardian_gets_an_sms(lilas: Town, about: str) -> None:
     assert text.startswith(f"sms.notice.{about} Léa ")
     assert (await lilas.account("m.dupont")).status == "open"
     assert (await lilas.happened("m.dupont"))[-1] == "others_told"
+
+
+async def test_that_it_was_closed_is_told_to_its_own_address_alone(lilas: Town) -> None:
+    marie, paul = await marie_has_activated(lilas), await lilas.talks("paul")
+    await lilas.run(lilas.life.change_email("m.dupont", "m@example.org", lilas.by(marie)))
+    await lilas.tells("m.dupont", "closed", marie)
+    await lilas.activates("Paul DUPONT", PAUL, paul)
+    await lilas.tells("m.dupont", "closed", marie)
+    assert len(await lilas.mails()) == 2
+    assert await lilas.texts() == await lilas.told(paul) == []
 
 
 async def test_or_is_told_in_every_conversation_of_theirs(lilas: Town) -> None:
