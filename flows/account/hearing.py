@@ -202,8 +202,9 @@ def note_about_account(chat: Chat, answer: i.FromWorld, now: datetime, heard: "H
             _account(chat, answer)
         case i.AccountChanged():
             _changed(chat, answer, now)
-        case i.NoAccount():
-            chat.login = ""
+        case i.NoAccount():  # also where it was erased since it was opened here
+            chat.identifier = chat.login = chat.email = ""
+            chat.guardians, chat.avoid, chat.children = (), (), []
         case i.ChildFound(child):
             chat.children.append(child_of(child, "waiting"))
             chat.child = len(chat.children) - 1
