@@ -1,10 +1,11 @@
 """The conversation's diagram in Mermaid, made from the table that runs."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
-from flows.states import S
+from flows.account import table as account
+from flows.states import Row, S
 from flows.table import FLOW, OPENED, SENT_AWAY, UNDER_WAY, WAITING
 
 MAIN_ROAD = (
@@ -14,24 +15,63 @@ MAIN_ROAD = (
 )
 """The way of a parent to whom nothing happens: drawn first, from top to bottom, and in colour."""
 
-_BOXES = {"any_question": UNDER_WAY, "sent_away": SENT_AWAY, "opened": OPENED}
+_BOXES = {
+    "any_state": [state for state in S if state is not S.LOCKED],  # a pause goes on
+    "any_question": UNDER_WAY,
+    "sent_away": SENT_AWAY,
+    "opened": OPENED,
+    "my_account": account.INSIDE,
+}
 """One box stands for many states."""
+
+_WORDS = {
+    "any_state": "wherever it stands",
+    "any_question": "any question under way",
+    "my_account": "any question of my account",
+    "about_accounts": "with an account (a picture of its own)",
+}
 
 Fork = tuple[tuple[str | None, str], ...]  # provided that, go there; tried from the first
 Arrows = dict[tuple[str, str], list[str]]  # from, to: the words along it
 
 
 def diagram() -> str:
+    """The whole conversation in one picture."""
+    return _picture(FLOW)
+
+
+def activation_diagram() -> str:
+    """The way to an account. One box stands for what parents come back for."""
+    own = [row for row in FLOW if row not in (*account.FLOW, *account.EVERYWHERE)]
+    states = {name for states, _, _, to, _ in own if to for name in [*_names(states), to.value]}
+    leaving: Arrows = {}
+    for at, word, _, to, _ in account.FLOW:
+        if to and to.value not in states:
+            for name in _names(at):
+                if name in states:
+                    leaving.setdefault((name, "about_accounts"), []).append(word)
+    return _picture(own, leaving)
+
+
+def account_diagram() -> str:
+    """What parents come back for once there is an account."""
+    return _picture([*account.FLOW, *account.EVERYWHERE])
+
+
+def _picture(rows: Sequence[Row], more: Arrows | None = None) -> str:
     """A state diagram: one arrow for each pair of states, with the words that lead along it.
 
     Left out is what would hide the rest: rows that stay at their question (help, language, a
     refused answer), and "back" along an arrow that is drawn.
     """
-    arrows, forks = _arrows()
+    arrows, forks = _arrows(rows)
+    arrows |= {ends: list(dict.fromkeys(words)) for ends, words in (more or {}).items()}
     road = [arrow for at, to in pairwise(MAIN_ROAD) for arrow in _drawn(at.value, to.value, arrows)]
-    lines = ["stateDiagram-v2", f"    [*] --> {S.START.value}"]
-    lines.append("    any_question : any question under way")
-    lines += [f"    {box} : {_listed(_BOXES[box])}" for box in ("sent_away", "opened")]
+    drawn = {name for ends in arrows for name in ends}
+    lines = ["stateDiagram-v2"]
+    lines += [f"    [*] --> {S.START.value}"] if S.START.value in drawn else []
+    boxes = _WORDS | {box: _listed(_BOXES[box]) for box in ("sent_away", "opened")}
+    lines += [f"    {box} : {words}" for box, words in boxes.items() if box in drawn]
     lines += [f"    state {fork} <<choice>>" for fork in forks]
     lines += [
         f"    {at} --> {to} : {', '.join(arrows[at, to])}"
@@ -40,15 +80,15 @@ def diagram() -> str:
     lines += [
         "    classDef road fill:#1d4f91,color:#fff",
         "    classDef wait stroke-dasharray:4",
-        f"    class {_listed(MAIN_ROAD)} road",
-        f"    class {_listed(WAITING)} wait",
+        f"    class {_listed(state for state in MAIN_ROAD if state.value in drawn)} road",
+        f"    class {_listed(state for state in WAITING if state.value in drawn)} wait",
     ]
     return "\n".join(lines) + "\n"
 
 
-def _arrows() -> tuple[Arrows, list[str]]:
+def _arrows(rows: Sequence[Row]) -> tuple[Arrows, list[str]]:
     """What is drawn. Where several words part in the same way, they part at one fork."""
-    ways = _ways()
+    ways = _ways(rows)
     shared = Counter(tail for way in ways.values() for tail in _tails(way))
     forks: dict[Fork, str] = {}
     arrows: Arrows = {}
@@ -65,10 +105,10 @@ def _arrows() -> tuple[Arrows, list[str]]:
     return arrows, list(forks.values())
 
 
-def _ways() -> dict[tuple[str, str], Fork]:
+def _ways(rows: Sequence[Row]) -> dict[tuple[str, str], Fork]:
     """Where a word leads from a state; "back" comes last."""
     ways: dict[tuple[str, str], Fork] = {}
-    for states, word, provided, to, _ in sorted(FLOW, key=lambda row: row[1] == "back"):
+    for states, word, provided, to, _ in sorted(rows, key=lambda row: row[1] == "back"):
         if to is not None:
             for at in _names(states):
                 ways[at, word] = (*ways.get((at, word), ()), (provided, to.value))
@@ -78,8 +118,11 @@ def _ways() -> dict[tuple[str, str], Fork]:
 def _names(states: S | list[S]) -> list[str]:
     if isinstance(states, S):
         return [states.value]
-    boxes = [box for box, group in _BOXES.items() if set(group) <= set(states)]
-    boxed = {state for box in boxes for state in _BOXES[box]}
+    boxes, boxed = list[str](), set[S]()
+    for box, group in _BOXES.items():
+        if set(group) <= set(states) and not set(group) <= boxed:
+            boxes.append(box)
+            boxed |= set(group)
     return boxes + [state.value for state in states if state not in boxed]
 
 

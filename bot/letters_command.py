@@ -119,8 +119,8 @@ async def letter(
 def _picture(bot: str, code: str) -> str:
     """A QR code that opens the conversation with the letter's code, as SVG."""
     link = create_deep_linked_url(bot, code.replace("-", ""))
-    code = segno.make(link, error="m", micro=False)
-    return code.svg_inline(omitsize=True, light="white", border=4)
+    drawn = segno.make(link, error="m", micro=False)
+    return drawn.svg_inline(omitsize=True, light="white", border=4)
 
 
 async def _sheet(settings: Settings, langs: str, days: int, lang: str) -> Sheet:

@@ -43,13 +43,26 @@ async def school_of(settings: Settings) -> AsyncIterator[tuple[Settings, bool]]:
         return
     with tempfile.TemporaryDirectory(prefix="sesame-") as folder:
         url = f"sqlite+aiosqlite:///{Path(folder) / 'demo.sqlite3'}"
-        here = {"database_url": url, "accounts": SecretStr("embedded:")}
+        here = {
+            "database_url": url,
+            "accounts": SecretStr("embedded:"),
+            "services": settings.services or _services(Path(folder)),
+        }
         settings = settings.model_copy(update=here)
         file = resources.files("bot").joinpath("demo_register.csv")
         with resources.as_file(file) as path:  # read by the way of every register
             async with open_storage(settings) as (database, vault):
                 await load([path], database=database, vault=vault, watch=Unwatched(), now=utc_now())
         yield settings, True
+
+
+def _services(folder: Path) -> Path:
+    """What the fictional schools offer, some of it for three more weeks."""
+    text = resources.files("bot").joinpath("demo_services.toml").read_text("utf-8")
+    soon = (utc_now() + timedelta(weeks=3)).date()
+    file = folder / "services.toml"
+    file.write_text(text.replace("= {soon}", f"= {soon}"), "utf-8")
+    return file
 
 
 def who_is_who() -> str:

@@ -7,19 +7,27 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from flows import inputs as i
-from flows.account.table import GOALS, GUARDED, HOME, LASTING
-from flows.chat import Chat, Child
+from flows.account.hearing import (
+    GIVEN,
+    child_of,
+    is_fresh,
+    is_proof,
+    needs_proof,
+    note_about_account,
+    read_about_account,
+    take_own_new_phone,
+    wants,
+    word_about_account,
+)
+from flows.account.table import GOALS, LASTING
+from flows.chat import Chat
 from flows.policy import Policy
 from flows.questions.birthdate import Birthdate, read_birthdate
 from flows.questions.code import read_code
-from flows.questions.email import Email, read_email
-from flows.questions.email import mask as mask_email
-from flows.questions.letter import read_letter, read_objection
-from flows.questions.login import read_login
+from flows.questions.letter import read_objection
 from flows.questions.name import TwoNames, is_same_name, read_name
 from flows.questions.password import Verdict, canonical, check_password
 from flows.questions.phone import SeveralPhones, read_contact, read_phone
-from flows.questions.school import read_school
 from flows.refusals import Reason, Refused
 from flows.reminder import is_decent, remind_at
 from flows.secret import Secret
@@ -39,12 +47,6 @@ UNASKED = ("remind", "notice")
 """Interruptions that the parent did not ask for: the question below can be answered as well."""
 
 _NOTICE = INTERRUPTIONS["notice"]
-_FREE = {  # what needs no fresh proof: it neither shows nor changes anything of the account
-    *(*COMMANDS, *(choice for choices in INTERRUPTIONS.values() for choice in choices)),
-    *("another", "text_me"),
-}
-_GIVEN = {S.NEW_PHONE, S.EMAIL, S.EMAIL_TYPO, S.EMAIL_CODE, S.CHILD_SCHOOL, S.CHILD_NAME}
-"""Questions of "my account" that are answered in the parent's own words."""
 
 
 @dataclass(slots=True)
@@ -77,11 +79,6 @@ def _own(chat: Chat) -> tuple[str, ...]:
     other = "fr" if chat.lang == "en" else "en"
     own = tuple(other if choice == "language" else choice for choice in question.choices)
     return own + (("back",) if question.back else ()) + ("help",)
-
-
-def is_fresh(chat: Chat, now: datetime, policy: Policy) -> bool:
-    """The proof is recent enough to show and change what is the account's (RELIABILITY 5)."""
-    return chat.proved_at is not None and now - chat.proved_at <= policy.proof_shows
 
 
 def hear(
@@ -295,8 +292,9 @@ def _pressed(chat: Chat, choice: str, asked: int, now: datetime, policy: Policy)
 
 def _choose(chat: Chat, choice: str, now: datetime, policy: Policy) -> str:
     """Take a choice, or ask for a fresh proof first. What the parent wants is kept until then."""
-    free = choice in _FREE or (chat.state in HOME and choice == "services")
-    if chat.state in GUARDED and not free and not is_fresh(chat, now, policy):
+    if choice == "resend" and _is_change_old(chat, now, policy):
+        return "proof_too_old"
+    if needs_proof(chat, choice, now, policy):
         chat.goal = GOALS.get(choice, chat.goal)
         return "proof_too_old"
     return _chosen(chat, choice)
@@ -348,9 +346,11 @@ def _chosen(chat: Chat, choice: str) -> str:
     elif choice in INTERRUPTIONS:
         chat.interruption = choice
     elif choice in GOALS:
-        _wants(chat, choice)
+        wants(chat, choice)
     elif choice == "services":
         chat.home = chat.state.value
+    elif choice == "send_code":
+        chat.new_phone = ""  # the proof is of the account's own number, and of no other
     elif choice in ("first_number", "second_number"):
         chat.phone, chat.phone_known = chat.pending[choice == "second_number"], False
         chat.pending = ()
@@ -367,18 +367,12 @@ def _chosen(chat: Chat, choice: str) -> str:
     return choice
 
 
-def _wants(chat: Chat, choice: str) -> None:
-    chat.goal = GOALS[choice]
-    if chat.state is S.MENU:
-        chat.letter, chat.login = False, ""
-
-
 def _answer(chat: Chat, said: i.Said, now: datetime, policy: Policy, heard: Heard) -> str | Refused:
     """Read the text as an answer to the present question."""
     text = said.text
-    if chat.state in _GIVEN and not is_fresh(chat, now, policy):
-        return "proof_too_old"
     match chat.state:
+        case state if state in GIVEN and not is_fresh(chat, now, policy):
+            return "proof_too_old"
         case S.LAST_NAME:
             return _last_name(chat, text)
         case S.FIRST_NAME:
@@ -386,7 +380,7 @@ def _answer(chat: Chat, said: i.Said, now: datetime, policy: Policy, heard: Hear
         case S.PHONE | S.WHICH_PHONE | S.CHECK:
             return _phone(chat, text)
         case S.CODE | S.NO_SMS | S.EMAIL_CODE:
-            return _code(chat, said, policy, heard)
+            return _code(chat, said, now, policy, heard)
         case S.PASSWORD | S.PASSWORD_AGAIN if policy.password_page:
             return Refused(Reason.PASSWORD_IN_CHAT)
         case S.PASSWORD | S.PASSWORD_AGAIN:
@@ -396,80 +390,7 @@ def _answer(chat: Chat, said: i.Said, now: datetime, policy: Policy, heard: Hear
         case S.DONE | S.ALREADY:
             return "small_talk"  # "merci": nothing is asked any more
         case _:
-            return _account_answer(chat, text, heard)
-
-
-def _account_answer(chat: Chat, text: str, heard: Heard) -> str | Refused:
-    """The same for the questions about an account."""
-    match chat.state:
-        case S.LETTER:
-            code = read_letter(text)
-            if isinstance(code, Refused):
-                return code
-            heard.secret = Secret(code)
-            return "letter_code"
-        case S.WHICH_ACCOUNT:
-            return _which_account(chat, text)
-        case S.NEW_PHONE:
-            return _new_phone(chat, text)
-        case S.EMAIL | S.EMAIL_TYPO:
-            return _email(chat, text)
-        case S.CHILD_SCHOOL:
-            school = read_school(text)
-            if isinstance(school, Refused):
-                return school
-            chat.child_school = school
-            return "school"
-        case S.CHILD_NAME:
-            name = read_name(text)
-            if isinstance(name, Refused):
-                return name
-            assert isinstance(name, str)  # noqa: S101 - only the last name's question splits
-            chat.pending = (name,)
-            return "name"
-        case _:
-            return Refused(Reason.CHOOSE)
-
-
-def _which_account(chat: Chat, text: str) -> str | Refused:
-    """The mobile number or the identifier. Nothing tells whether there is such an account."""
-    number, login = _one_number(text), read_login(text)
-    if isinstance(number, str):
-        chat.phone, chat.phone_known, chat.login = number, False, ""
-        return "number"
-    if isinstance(login, str):
-        chat.phone, chat.phone_known, chat.login = "", False, login
-        return "login"
-    return login if number.reason is Reason.PHONE_MISSING else number
-
-
-def _new_phone(chat: Chat, text: str) -> str | Refused:
-    number = _one_number(text)
-    if isinstance(number, Refused):
-        return number
-    if number == chat.phone:
-        return Refused(Reason.PHONE_SAME)
-    chat.new_phone = number
-    return "number"
-
-
-def _one_number(text: str) -> str | Refused:
-    number = read_phone(text)
-    if isinstance(number, SeveralPhones):
-        return Refused(Reason.PHONE_TOO_LONG, {"n": sum(map(str.isdigit, text))})
-    return number
-
-
-def _email(chat: Chat, text: str) -> str | Refused:
-    email = read_email(text)
-    if not isinstance(email, Email):  # a yes or no was expected: not every word is an address
-        return email if chat.state is S.EMAIL else Refused(Reason.CHOOSE)
-    chat.new_email = email.address
-    if email.suggestion is None:
-        chat.pending = ()
-        return "address"
-    chat.pending = (email.suggestion,)
-    return "doubtful_address"
+            return read_about_account(chat, text, heard)
 
 
 def _last_name(chat: Chat, text: str) -> str | Refused:
@@ -516,25 +437,19 @@ def _contact(chat: Chat, phone: str, own: bool, now: datetime, policy: Policy, h
     if isinstance(number, Refused):
         return _refuse(heard, number)
     if chat.state is S.NEW_PHONE:
-        return _own_new_phone(chat, number, now, policy, heard)
+        taken = take_own_new_phone(chat, number, now, policy)
+        return taken if isinstance(taken, str) else _refuse(heard, taken)
     chat.phone, chat.phone_known, chat.login = number, False, ""
     # By letter any number will do: the register is not looked at.
     return "number" if chat.letter and chat.state is S.PHONE else "own_number"
 
 
-def _own_new_phone(chat: Chat, number: str, now: datetime, policy: Policy, heard: Heard) -> str:
-    if not is_fresh(chat, now, policy):
-        return "proof_too_old"
-    if number == chat.phone:
-        return _refuse(heard, Refused(Reason.PHONE_SAME))
-    chat.new_phone = number
-    return "own_number"
-
-
-def _code(chat: Chat, said: i.Said, policy: Policy, heard: Heard) -> str | Refused:
+def _code(chat: Chat, said: i.Said, now: datetime, policy: Policy, heard: Heard) -> str | Refused:
     code = read_code(said.text, policy.code_digits)
     if isinstance(code, Refused):
         return Refused(Reason.CHOOSE) if chat.state is S.NO_SMS else code
+    if _is_change_old(chat, now, policy):
+        return "proof_too_old"
     if said.forwarded:
         return Refused(Reason.FORWARDED)
     heard.secret = Secret(code)
@@ -556,6 +471,11 @@ def _password(chat: Chat, text: str, now: datetime, policy: Policy, heard: Heard
 def _is_proof_old(chat: Chat, now: datetime, policy: Policy) -> bool:
     """The time between the code and the password is over."""
     return chat.proved_at is None or now - chat.proved_at > policy.proof_validity
+
+
+def _is_change_old(chat: Chat, now: datetime, policy: Policy) -> bool:
+    """The code under way is for a new number, and the one before was proved too long ago."""
+    return bool(chat.new_phone) and _is_proof_old(chat, now, policy)
 
 
 def _birthdate(chat: Chat, said: i.Said, now: datetime) -> str | Refused:
@@ -605,29 +525,6 @@ _WORDS: dict[type, str] = {
     i.SmsFailed: "sms_failed",
     i.SmsFound: "sms_found",
     i.TextFailed: "text_failed",
-    i.LetterRight: "letter_right",
-    i.LetterWrong: "letter_wrong",
-    i.AccountTied: "account_tied",
-    i.NoAccount: "no_account",
-    i.AccountUnchanged: "account_unchanged",
-    i.ChildFound: "child_found",
-    i.ChildOnAccount: "child_on_account",
-    i.ChildNotFound: "child_not_found",
-    i.SignInsFound: "sign_ins_found",
-    i.DataFound: "data_found",
-    i.ServicesFound: "services_found",
-    i.EmailFailed: "email_failed",
-    i.Noticed: "noticed",
-    i.Objected: "objected",
-    i.NotObjected: "not_objected",
-    i.SignedOut: "signed_out",
-    i.Thawed: "thawed",
-}
-_STATUSES = {
-    "open": "account_exists",
-    "frozen": "account_frozen",
-    "closed": "account_closed",
-    "moved": "account_moved",
 }
 
 
@@ -637,11 +534,7 @@ def word_of(answer: i.FromWorld) -> str:
         return "same" if answer.same else "different"
     if isinstance(answer, i.GuardianMatched) and not answer.children:
         return "no_child"
-    if isinstance(answer, i.AccountExists):
-        return _STATUSES[answer.status]
-    if isinstance(answer, i.AccountChanged):
-        return answer.what
-    return _WORDS[type(answer)]
+    return word_about_account(answer) or _WORDS[type(answer)]
 
 
 def note(chat: Chat, answer: i.FromWorld, now: datetime, heard: Heard) -> None:
@@ -653,8 +546,7 @@ def note(chat: Chat, answer: i.FromWorld, now: datetime, heard: Heard) -> None:
             chat.nudged = chat.told_late = False
         case i.Invited(last, first) | i.LetterRight(last, first):
             chat.last, chat.first = last, first
-            chat.letter = isinstance(answer, i.LetterRight)
-            chat.goal = chat.login = ""
+            chat.letter, chat.goal, chat.login = isinstance(answer, i.LetterRight), "", ""
             chat.lang = chat.lang or "fr"  # the question offers the other one
         case i.CodeTooSoon(seconds):
             heard.seconds = seconds
@@ -664,29 +556,26 @@ def note(chat: Chat, answer: i.FromWorld, now: datetime, heard: Heard) -> None:
             chat.phone, chat.phone_known = "", False
             heard.refused = Refused(Reason.CONTACT_NOT_KNOWN)
         case i.CodeRight():
-            if chat.state is not S.CHECKING_EMAIL and not chat.new_phone:
-                chat.proved_at = now  # of the account's number: an address or a new one is none
+            if is_proof(chat):
+                chat.proved_at = now
         case i.CodeWrong(left):
             heard.left = left
             chat.burnt += left == 0 and chat.state is not S.CHECKING_EMAIL
         case i.GuardianMatched():
             _matched(chat, answer)
-        case i.NameDiffers(left) | i.LetterWrong(left):
+        case i.NameDiffers(left):
             heard.left = left
         case i.Unlocked():
             chat.locks, chat.burnt, chat.locked_until = 0, 0, None
-        case i.AccountOpened(identifier):
-            chat.identifier = identifier
-        case i.AccountExists():
-            _account(chat, answer)
-        case i.AccountChanged():
-            _changed(chat, answer, now)
         case _:
             _note_more(chat, answer, heard)
+            note_about_account(chat, answer, now, heard)
 
 
 def _note_more(chat: Chat, answer: i.FromWorld, heard: Heard) -> None:
     match answer:
+        case i.AccountOpened(identifier):
+            chat.identifier = identifier
         case i.NumberTaken(known):
             chat.phone_known = known
         case i.SmsFound(state, at):
@@ -707,52 +596,6 @@ def _note_more(chat: Chat, answer: i.FromWorld, heard: Heard) -> None:
             heard.left = left
             if left == 0:
                 chat.children[chat.child].status = "aside"
-        case i.NoAccount():
-            chat.login = ""
-        case i.ChildFound(child):
-            chat.children.append(_child(child, "waiting"))
-            chat.child = len(chat.children) - 1
-        case i.Noticed(notice, about, child):
-            chat.notice, chat.notice_about, chat.notice_child = notice, about, child
-            chat.interruption = "notice"
-            if chat.pressed and chat.pressed[1] in _NOTICE:  # of the notice before
-                chat.pressed = None
-
-
-def _account(chat: Chat, account: i.AccountExists) -> None:
-    """Keep what is known of the account. One with another number is told of and not kept."""
-    chat.last_digits, chat.reopen_until = account.last_digits, account.until
-    by_letter = chat.letter and chat.state is S.MATCHING
-    if (account.status == "frozen") if by_letter else (account.status == "moved"):
-        chat.identifier = chat.login = ""
-        return
-    if by_letter:  # nobody is signed in before all birthdates were right
-        chat.goal, chat.reserved = "letter_phone", account.identifier
-    else:
-        chat.identifier, chat.login = account.identifier, ""
-        chat.phone, chat.email = account.phone or chat.phone, account.email
-    status = "waiting" if by_letter else "confirmed"
-    chat.guardians, chat.avoid, chat.child = account.guardians, account.avoid, 0
-    chat.children = [_child(known, status) for known in account.children]
-
-
-def _changed(chat: Chat, changed: i.AccountChanged, now: datetime) -> None:
-    chat.told_opening = False
-    match changed.what:
-        case "phone_changed":
-            chat.identifier, chat.reserved = chat.identifier or chat.reserved, ""
-            chat.phone, chat.new_phone = chat.new_phone or chat.phone, ""
-            chat.phone_known, chat.proved_at = False, now
-        case "email_changed":
-            chat.email, chat.new_email = mask_email(chat.new_email), ""
-        case "account_closed":
-            chat.reopen_until = changed.until
-        case "account_reopened":
-            chat.reopen_until = None
-
-
-def _child(known: i.ChildKnown, status: str) -> Child:
-    return Child(known.pupil, known.first, known.initial, known.school, known.uai, status)
 
 
 def _matched(chat: Chat, matched: i.GuardianMatched) -> None:
@@ -762,5 +605,5 @@ def _matched(chat: Chat, matched: i.GuardianMatched) -> None:
     chat.reserved = matched.identifier
     chat.digest = chat.first_digest = ""
     chat.children = [
-        _child(known, before.get(known.pupil, "waiting")) for known in matched.children
+        child_of(known, before.get(known.pupil, "waiting")) for known in matched.children
     ]

@@ -39,6 +39,9 @@ from storage.family import Pupil, children_of, guardian_place, identities, pupil
 from storage.told import tell_now
 from storage.vault import Vault
 
+_NO_NUMBER = "none"
+"""What nobody's number is."""
+
 HAPPENINGS = 10
 """Rows of the audit record that are shown in the chat."""
 
@@ -77,7 +80,8 @@ class Life:
         self, asked: ReadAccount, acting: Acting
     ) -> Work[AccountExists | AccountTied | NoAccount]:
         """Whose account it is that was proved."""
-        by_name = asked.identifier or asked.login
+        # What was proved is the number, where there is one; else that of whoever has the login.
+        by_name = asked.identifier or ("" if asked.phone else asked.login)
         if by_name:
             account = yield from self._accounts.read(by_name)
             found = [account] if account else []
@@ -88,9 +92,8 @@ class Life:
             return AccountTied()
         if not alive:
             return NoAccount()
-        # Who typed the identifier proved the account's own number, whatever it is.
-        phone = asked.phone if asked.identifier or not asked.login else ""
-        return (yield from self.show(alive[0], phone, acting))
+        own = "" if asked.login == alive[0].identifier else _NO_NUMBER
+        return (yield from self.show(alive[0], asked.phone or own, acting))
 
     def _with_phone(self, phone: str) -> Work[list[Account]]:
         """Those that have this number; else those of the people of whom the register has it."""

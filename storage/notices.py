@@ -2,7 +2,8 @@
 
 The children's other legal guardians are told in the conversations where they have an account open,
 else by SMS; the account's own e-mail and, where its number was changed, the number before are told,
-too (RELIABILITY T5, T6). Each gets a code of its own, of which only a keyed hash is kept.
+too (RELIABILITY T5, T6). That it was closed is nobody's business but its own e-mail's. Each gets a
+code of its own, of which only a keyed hash is kept.
 """
 
 from collections.abc import Callable
@@ -63,7 +64,8 @@ class Notices:
         before = (yield from self._life.phone_before(account)) if about == "phone" else ""
         children = yield from self._life.children(account)
         reached = 0
-        for other in (yield from self._others(account, children)):
+        others = [] if about == "closed" else (yield from self._others(account, children))
+        for other in others:
             reached += yield from self._tell_other(other, account, about, acting, theirs, before)
         child = children[0].first[:LONGEST] if children else account.first[:LONGEST]
         if before:

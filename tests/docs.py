@@ -12,7 +12,7 @@ import click
 from prometheus_client.metrics_core import Metric
 
 from bot.__main__ import main
-from bot.diagram import diagram
+from bot.diagram import account_diagram, activation_diagram
 from bot.logs import FACTS, Event
 from bot.metrics import Metrics
 from bot.settings import settings_table
@@ -49,7 +49,8 @@ def blocks() -> dict[str, str]:
         "transcript": f"```text\n{asyncio.run(transcript())}\n```",
         "commands": commands(),
         "settings": settings_table(),
-        "diagram": f"```mermaid\n{diagram()}```",
+        "diagram": f"```mermaid\n{activation_diagram()}```",
+        "accounts": f"```mermaid\n{account_diagram()}```",
         "causes": table(
             ("cause", "what happened", "what to do"),
             ((f"`{cause}`", cause.meaning, cause.remedy) for cause in Reason),

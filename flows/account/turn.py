@@ -4,7 +4,7 @@ from datetime import UTC
 
 from flows import inputs as i
 from flows import outputs as o
-from flows.hearing import is_fresh
+from flows.account.hearing import is_fresh
 from flows.outputs import Style, Words
 from flows.questions.phone import pretty
 from flows.refusals import Reason

@@ -105,7 +105,7 @@ WORLD: tuple[i.FromWorld, ...] = (
     ),
     i.SignInsFound((i.SignIn("core", NOW, here=True),), ()),
     i.DataFound(
-        *("m.dupont12", "Marie Dupont", "+33645127890", "marie@exemple.fr", NOW),
+        *("m.dupont12", "Marie Dupont", "+33645127890", "m.dupont@exemple.fr", NOW),
         *(("Léa", "Tom"), ("Collège", "École"), 2, 7),
     ),
     i.DataFound("m.dupont12", "Marie Dupont", "+33645127890", "", NOW, (), (), 1, 0),

@@ -16,11 +16,12 @@ from typing import get_args
 import pytest
 
 from bot.channel import said
-from bot.diagram import MAIN_ROAD, diagram
+from bot.diagram import MAIN_ROAD, account_diagram, activation_diagram, diagram
 from bot.rendering import Renderer
 from flows import hearing
 from flows import inputs as i
 from flows import outputs as o
+from flows.account import hearing as account_hearing
 from flows.account.turn import AccountTurn
 from flows.chat import VERSION, Chat
 from flows.hearing import offered, word_of
@@ -291,7 +292,10 @@ def test_every_word_of_the_table_is_heard_and_every_word_heard_is_in_the_table()
     chosen |= {word for choices in INTERRUPTIONS.values() for word in choices}
     commands = {*COMMANDS} - {"fr", "en"}  # heard as "language", but for the first question
     timed = {"expire"}  # `step` sees to it before anything is heard
-    assert known == chosen | commands | words_of(hearing) | WORLDS_WORDS | timed
+    assert (
+        known
+        == chosen | commands | words_of(hearing) | words_of(account_hearing) | WORLDS_WORDS | timed
+    )
 
 
 def words_of(module: object) -> set[str]:
@@ -483,9 +487,10 @@ def test_what_a_parent_said_is_not_kept_for_ever(state: S) -> None:
 # ---- the diagram -----------------------------------------------------------------------------
 
 
-def test_the_diagram_in_the_documentation_is_the_tables() -> None:
+def test_the_diagrams_in_the_documentation_are_the_tables() -> None:
     page = (ROOT / "docs" / "conversation.md").read_text("utf-8")
-    assert page.partition("```mermaid\n")[2].partition("```")[0] == diagram()
+    drawn = [block.partition("```")[0] for block in page.split("```mermaid\n")[1:]]
+    assert drawn == [activation_diagram(), account_diagram()]
 
 
 def test_the_main_road_is_a_way_through_the_table() -> None:
@@ -496,4 +501,5 @@ def test_the_main_road_is_a_way_through_the_table() -> None:
 
 
 def test_every_state_is_in_the_diagram() -> None:
-    assert {state.value for state in S} <= set(diagram().replace(",", " ").split())
+    for drawn in (diagram(), activation_diagram() + account_diagram()):
+        assert {state.value for state in S} <= set(drawn.replace(",", " ").split())

@@ -33,7 +33,7 @@ from flows import outputs as o
 from flows import step as stepping
 from flows.account.turn import AccountTurn
 from flows.chat import Chat
-from flows.hearing import offered
+from flows.hearing import offered, word_of
 from flows.policy import DEFAULT, Policy
 from flows.reminder import remind_at, zone_of
 from flows.states import S
@@ -582,6 +582,8 @@ class Walk(RuleBasedStateMachine):
         assert question is not None
         self.question = None
         self.account.hears(question, answer, self.now)
+        if isinstance(answer, i.CodeRight):
+            self.acted_at = self.now  # a clock may be set while the world thinks
         self.happens(answer)
 
     def hears_a_late_answer(self, pick: int) -> None:
@@ -590,7 +592,7 @@ class Walk(RuleBasedStateMachine):
             return
         late = self.made_up(any_of(WORLD, pick), pick)
         awaited = answers_to(self.question) if self.question else []
-        if type(late) in map(type, awaited):
+        if word_of(late) in map(word_of, awaited):
             return
         before = self.chat
         signed_in = isinstance(late, i.SignedOut) and bool(before.identifier)
@@ -628,8 +630,11 @@ class Walk(RuleBasedStateMachine):
             due = expires is not None and self.now < expires and not before.told_late
             assert self.said == (["code.late"] if due else [])
         elif isinstance(late, i.SmsFailed) and before.state in (S.CODE, S.NO_SMS):
-            told = [f"no_sms.{late.state}", "progress", "no_sms.ask"] if before.phone_known else []
-            assert self.said == told
+            account = (
+                before.letter or before.new_phone or before.identifier
+            )  # it left, known or not
+            told = [f"no_sms.{late.state}"] if before.phone_known or account else []
+            assert self.said[:1] == told
         elif isinstance(late, i.TextFailed) and before.state is S.DONE:
             assert (self.said[0], self.chat.texted) == ("done.text_failed", False)
         else:
@@ -662,7 +667,7 @@ class Walk(RuleBasedStateMachine):
         """Let it happen, and look at everything."""
         was, late, hidden = self.chat, self.is_overdue(), self.is_hidden()
         Walk.events += 1
-        if isinstance(happened, i.FromParent):
+        if isinstance(happened, i.FromParent) and was.state not in WAITING:
             self.acted_at = self.now
         chat, self.outputs = step(was, happened, self.now, self.policy)
         assert was == Chat.from_dict(self.record), "the chat given was changed"
@@ -774,9 +779,11 @@ class Walk(RuleBasedStateMachine):
             S.PROFILE,
             "",
         )
+        self.known = self.account  # of this turn: an end still tells of it
         if over:
             known = self.chat.state in WITH_ACCOUNT
             self.account = self.account.closes() if known else Account()
+        self.account = replace(self.account)
         if not self.chat.identifier:  # what the conversation forgot, it may not use any more
             self.account.identifier = ""
         if self.chat.proved_at is None:
@@ -869,7 +876,7 @@ class Walk(RuleBasedStateMachine):
 
     def shows_no_account(self, text: str, happened: i.Input) -> None:
         """Nothing of an account before its number is proved, after its end, or while frozen."""
-        account = self.account
+        account = self.known
         for identifier in IDENTIFIERS:
             if re.search(rf"\b{re.escape(identifier)}\b", text):
                 assert identifier == account.identifier, "an account is told of"
@@ -880,7 +887,7 @@ class Walk(RuleBasedStateMachine):
         for address in ADDRESSES:
             if address in text:
                 assert self.chat.state in (S.EMAIL_TYPO, S.EMAIL_CODE, S.SENDING_EMAIL)
-        if "marie@exemple.fr" in text:
+        if "m.dupont@exemple.fr" in text:
             assert isinstance(happened, i.DataFound)
 
     def speaks(self, happened: i.Input) -> None:
