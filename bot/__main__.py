@@ -131,6 +131,58 @@ def invite(file: Path, uai: str, days: int) -> None:
     run(write(settings(), file, uai, days, person_lang()))
 
 
+def of_letters(command: Any) -> Any:
+    """The options that letters have, for many or for one."""
+    options = (
+        click.option(
+            "--out",
+            type=click.Path(path_type=Path),
+            required=True,
+            metavar="DIR",
+            help=_("cli.option.out"),
+        ),
+        click.option(
+            "--days",
+            type=click.IntRange(1, 365),
+            default=90,
+            show_default=True,
+            help=_("cli.option.letter_days"),
+        ),
+        click.option(
+            "--lang",
+            type=click.Choice((*locales.LANGUAGES, "both")),
+            default="both",
+            show_default=True,
+            help=_("cli.option.letter_lang"),
+        ),
+    )
+    for option in options:
+        command = option(command)
+    return command
+
+
+@main.command(help=_("cli.letters"))
+@click.option("--uai", default="", help=_("cli.option.one_school"))
+@click.option("--all", "everybody", is_flag=True, help=_("cli.option.everybody"))
+@of_letters
+def letters(uai: str, everybody: bool, days: int, lang: str, out: Path) -> None:
+    """Letters with codes, to be printed."""
+    from bot.letters_command import letters as write
+
+    run(write(settings(), uai, everybody, days, lang, out, person_lang()))
+
+
+@main.command(help=_("cli.letter"))
+@click.argument("who", metavar="WHO")
+@click.option("--uai", default="", help=_("cli.option.of_school"))
+@of_letters
+def letter(who: str, uai: str, days: int, lang: str, out: Path) -> None:
+    """One person's letter."""
+    from bot.letters_command import letter as write
+
+    run(write(settings(), who, uai, days, lang, out, person_lang()))
+
+
 @main.command(help=_("cli.status"))
 @click.option("--json", "as_json", is_flag=True, help=_("cli.option.json"))
 def status(as_json: bool) -> None:
@@ -157,6 +209,26 @@ def unlock(who: str, reason: str) -> None:
     from bot.operators import unlock as lift
 
     run(lift(settings(), who, reason, person_lang()))
+
+
+@main.command(help=_("cli.freeze"))
+@WHO
+@reason
+def freeze(who: str, reason: str) -> None:
+    """An account, until it is unfrozen."""
+    from bot.operators import freeze as stop
+
+    run(stop(settings(), who, reason, person_lang()))
+
+
+@main.command(help=_("cli.unfreeze"))
+@WHO
+@reason
+def unfreeze(who: str, reason: str) -> None:
+    """A frozen account."""
+    from bot.operators import unfreeze as thaw
+
+    run(thaw(settings(), who, reason, person_lang()))
 
 
 @main.command(help=_("cli.erase"))

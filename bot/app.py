@@ -6,38 +6,46 @@ import tomllib
 from collections.abc import AsyncIterator, Callable, Container, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 from secrets import token_hex
 from zoneinfo import ZoneInfo
 
+from bot.answers import Doors
 from bot.carriers import Carrier
 from bot.carriers.accounts import AccountDoor
 from bot.carriers.ledger import Ledger, Together
+from bot.carriers.mailing import Mailing
 from bot.carriers.replies import Erasures, Replies
 from bot.carriers.reports import SmsReports
+from bot.carriers.telling import Telling
 from bot.carriers.texting import Texting
 from bot.channel import Channel
 from bot.clock import utc_now
 from bot.delivery import Delivery
-from bot.engine import Doors, Engine, PageAnswer, Update
+from bot.engine import Engine, PageAnswer, Update
+from bot.mail import MailSender
 from bot.rendering import Renderer
 from bot.seen import Observe, nobody
+from bot.services import Services
 from bot.settings import BadSetting, Settings
 from bot.sms import SmsSender
 from flows.inputs import FromWorld
 from flows.secret import Secret
-from storage.accounts import Accounts
+from storage.accounts import Accounts, bring_up_to_date
 from storage.codes import Codes
 from storage.conversations import Address, Conversations
 from storage.database import Database, Place, is_url, open_database
 from storage.directories import Directory, DirectoryFault
 from storage.directories import Mapping as AccountMapping
 from storage.invitations import Invitations
+from storage.letters import Letters
+from storage.life import Life
+from storage.notices import Notices
 from storage.openings import Openings
-from storage.outbox import ACCOUNT, ERASE, REPLY, SMS, Outbox
+from storage.outbox import ACCOUNT, EMAIL, ERASE, REPLY, SMS, TELL, Outbox
 from storage.register import Register
 from storage.vault import Vault, check_secret
 
@@ -68,7 +76,7 @@ class Service:
 
 
 @asynccontextmanager
-async def run_service(
+async def run_service(  # noqa: PLR0913 - all real parts meet here
     settings: Settings,
     database: Database,
     vault: Vault,
@@ -78,13 +86,15 @@ async def run_service(
     make_code: Callable[[], str] | None = None,
     observe: Observe = nobody,
     paged: Container[str] = (),
+    mail: MailSender | None = None,
 ) -> AsyncIterator[Service]:
     """Everything that takes and answers updates, put together; stopped in order at the end.
 
-    The channels in `paged` show a page for the password.
+    The channels in `paged` show a page for the password. Without `mail` no e-mail is offered.
     """
-    policy = settings.policy
+    policy = replace(settings.policy, email=mail is not None)
     accounts = Accounts(vault)
+    life = Life(vault, policy, accounts)
     conversations, outbox = Conversations(vault), Outbox(vault)
     directory = directory_of(settings)
     openings = Openings(accounts, outbox, directory.needs) if directory else None
@@ -96,6 +106,9 @@ async def run_service(
         accounts=accounts,
         invitations=Invitations(vault),
         outbox=outbox,
+        life=life,
+        letters=Letters(vault, policy),
+        notices=Notices(vault, policy, accounts, life),
         openings=openings,
     )
 
@@ -104,10 +117,15 @@ async def run_service(
     ) -> None:
         await engine.take(Update(address, happened, together=together))
 
+    def post(chat: bytes) -> None:
+        delivery.post(chat)
+
     ledger = Ledger(database, conversations, outbox, clock, tell, observe)
     ways = carriers(ledger, channels, sms)
+    if mail is not None:
+        ways[EMAIL] = Mailing(ledger, mail, vault)
     if directory is not None and openings is not None:
-        ways[ACCOUNT] = AccountDoor(ledger, directory, openings, vault)
+        ways[ACCOUNT] = AccountDoor(ledger, directory, openings, vault, life, post)
     delivery = Delivery(ledger, ways, channels)
     reports = SmsReports(ledger)
     # Two hashes at a time: each takes a core and 19 MiB (RELIABILITY 5).
@@ -122,6 +140,7 @@ async def run_service(
             channels,
             observe,
             paged,
+            Services(settings.services),
         )
         async with sms.running(reports.hear, vault.token):
             try:
@@ -139,6 +158,7 @@ def carriers(ledger: Ledger, channels: Mapping[str, Channel], sms: SmsSender) ->
         ERASE: Erasures(ledger, channels),
         REPLY: Replies(ledger, channels),
         SMS: Texting(ledger, sms, channels),
+        TELL: Telling(ledger),
     }
 
 
@@ -194,6 +214,8 @@ async def open_storage(settings: Settings) -> AsyncIterator[tuple[Database, Vaul
     async with open_database(place) as database:
         vault = Vault(*secrets(), reread=secrets)
         await database.run(check_secret(vault))
+        while await database.run(bring_up_to_date(vault)):
+            pass
         yield database, vault
 
 

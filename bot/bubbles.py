@@ -1,4 +1,4 @@
-"""A terminal as a screen: bubbles left and right, and a small phone for the SMS."""
+"""A terminal as a screen: bubbles, and a phone and an envelope for SMS and e-mail."""
 
 import atexit
 import getpass
@@ -51,6 +51,13 @@ class Bubbles:
         title = f"SMS → {to}"
         phone = Panel(Text(text), width=min(38, self._width), border_style="green", title=title)
         self._console.print(Align.right(phone))
+
+    def email(self, to: str, subject: str, text: str) -> None:
+        """An envelope at the right."""
+        words = Text.assemble((subject, "bold"), "\n\n", text.strip())
+        title = f"E-mail → {to}"
+        letter = Panel(words, width=min(52, self._width), border_style="yellow", title=title)
+        self._console.print(Align.right(letter))
 
     def note(self, text: str) -> None:
         """A dim line."""

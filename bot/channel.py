@@ -46,6 +46,7 @@ class Reply:
     page: str = ""  # label of "open the page for the password", where there is one
     waits: bool = False  # the answer to a press, and no more than "wait so long"
     keeps_buttons: bool = False  # the question before it still stands, with its buttons
+    silent: bool = False  # nobody asked for it: it comes without a sound
 
     def to_dict(self) -> dict[str, Any]:
         """A plain JSON value; `from_dict` takes it back."""

@@ -72,8 +72,8 @@ class Session:
     ) -> None:
         self._screen = screen
         self._terminal = Terminal(screen)
-        show_sms = self._terminal.show_sms
-        self.sandbox = Sandbox(settings, HERE, self._terminal, show_sms, screen.note, lang, clock)
+        sms, email = self._terminal.show_sms, self._terminal.show_email
+        self.sandbox = Sandbox(settings, HERE, self._terminal, sms, email, screen.note, lang, clock)
 
     async def begin(self, lang: str | None = None) -> None:
         """Open everything, and show the question where the person left."""

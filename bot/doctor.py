@@ -17,7 +17,9 @@ from bot.checks import Case, Check, Finding
 from bot.checks.database import audit, database, register, secret
 from bot.checks.doors import accounts, sms
 from bot.checks.machine import clock, disk
+from bot.checks.mail import email
 from bot.checks.page import page
+from bot.checks.services import services
 from bot.checks.telegram import telegram
 from bot.logs import place_of
 from bot.settings import BadSetting, Settings
@@ -32,9 +34,11 @@ CHECKS: dict[str, tuple[Check, float]] = {
     "disk": (disk, 5),
     "clock": (clock, 8),
     "sms": (sms, 15),
+    "email": (email, 35),
     "accounts": (accounts, 15),
     "telegram": (telegram, 12),
     "page": (page, 8),
+    "services": (services, 5),
 }
 """All checks in the order in which they are told, and the seconds that each may take."""
 
@@ -81,7 +85,7 @@ def _without_credentials(settings: Settings, found: Iterable[Finding]) -> Iterat
         yield replace(finding, line=line)
 
 
-_DOORS = ("sms", "accounts")
+_DOORS = ("sms", "email", "accounts")
 """Settings that hold URLs, of which only a part is secret."""
 
 

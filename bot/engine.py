@@ -17,6 +17,7 @@ from datetime import datetime
 from time import perf_counter
 from weakref import WeakValueDictionary
 
+from bot.answers import Answers, Doors, Services, Slow, no_services
 from bot.channel import Reply
 from bot.logs import Event, Log, about, place_of
 from bot.rendering import Renderer
@@ -29,47 +30,19 @@ from flows.refusals import Reason
 from flows.secret import Secret
 from flows.states import S
 from flows.step import password_message, step
-from storage.accounts import Accounts, hash_password, is_password
+from storage import sign_ins
+from storage.accounts import hash_password, is_password
 from storage.audit import PARENT, Action, note
-from storage.codes import Codes
-from storage.conversations import Address, Conversations
-from storage.database import Database, StorageError, Work, lock
-from storage.invitations import Invitations
-from storage.openings import Openings
-from storage.outbox import ERASE, REPLY, SMS, Outbox
-from storage.register import Register
+from storage.conversations import Address
+from storage.database import StorageError, Work, lock
+from storage.life import Acting
+from storage.outbox import ERASE, REPLY, SMS
 from storage.tallies import count, open_again
 
 log = Log("engine")
 
-Slow = o.HashPassword | o.ComparePassword
-Quick = (
-    o.LookUpInvitation
-    | o.LookUpNumber
-    | o.RequestCode
-    | o.CheckCode
-    | o.LookForSms
-    | o.MatchGuardian
-    | o.CheckBirthdate
-    | o.OpenAccount
-)
-
 WAITS = (Reason.CODE_TOO_SOON, Reason.CODE_BUDGET, Reason.BUSY)
 """Refusals that tell no more than to wait: they need not be repeated one under the other."""
-
-
-@dataclass(frozen=True, slots=True)
-class Doors:
-    """The parts of storage that a turn uses."""
-
-    database: Database
-    conversations: Conversations
-    register: Register
-    codes: Codes
-    accounts: Accounts
-    invitations: Invitations
-    outbox: Outbox
-    openings: Openings | None = None  # where accounts are opened in an outside service
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,13 +88,18 @@ class _Turn:
     shown: o.Show | None = None  # to the page, if it asked
     cause: Reason | None = None  # of the refusal, if it was one
     before: S | None = None  # None: the update had been taken before, and nothing was loaded
-    also: bytes | None = None  # the account that has something to send, too
+    also: set[bytes] = field(default_factory=set)  # who else has something to send
+
+    @property
+    def lang(self) -> str:
+        """The parent's, as far as it is known."""
+        return self.chat.lang or "fr"
 
 
 class Engine:
     """Takes updates, whatever the channel."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is needed once, by name
         self,
         doors: Doors,
         policy: Policy,
@@ -132,6 +110,7 @@ class Engine:
         channels: Container[str],
         observe: Observe = nobody,
         paged: Container[str] = (),
+        services: Services = no_services,
     ) -> None:
         """`sent(chat)` is called after a commit that left something to send.
 
@@ -142,6 +121,7 @@ class Engine:
         self._policy = policy
         self._policy_with_page = replace(policy, password_page=True)
         self._renderer = renderer
+        self._answers = Answers(doors, policy, renderer, services)
         self._clock = clock
         self._sent = sent
         self._executor = executor
@@ -181,8 +161,8 @@ class Engine:
                 log(Event.TURN_FAILED, kind=type(error).__name__, place=place_of(error))
                 await self._doors.database.run(self._apologise(update, key))
         self._sent(key)
-        if turn is not None and turn.also is not None:
-            self._sent(turn.also)
+        for other in turn.also if turn is not None else ():
+            self._sent(other)
         return turn
 
     def _report(self, update: Update, turn: _Turn | None, seconds: float) -> None:
@@ -240,6 +220,8 @@ class Engine:
         policy = self._policy_of(update.address)
         if isinstance(update.happened, i.FromPage) and not (yield from self._lets_page_in(turn)):
             return turn
+        if isinstance(update.happened, i.SignedOut):
+            yield from self._signed_out(update.happened, key)
         happened: list[i.Input] = [update.happened]
         while happened:
             turn.chat, outputs = step(turn.chat, happened.pop(0), now, policy)
@@ -254,6 +236,9 @@ class Engine:
             yield from doors.outbox.add(key, REPLY, reply.to_dict(), now)
         if doors.openings is not None and not turn.chat.digest:
             yield from doors.openings.passwords.forget(key)  # it is not wanted any more
+        stopped = turn.chat.state is S.STOPPED and chat.state is not S.STOPPED
+        if stopped and not isinstance(update.happened, i.SignedOut):  # that is of one account
+            yield from sign_ins.leave(key)
         wake = turn.chat.wake_at(self._policy)
         yield from doors.conversations.save(key, update.address, turn.chat, wake, now)
         return turn
@@ -315,18 +300,30 @@ class Engine:
             case o.TellSchool():
                 yield from doors.accounts.tell_school(output, now)
             case o.TextIdentifier(phone, identifier):
-                text = self._say("sms.identifier", turn, identifier=identifier)
+                text = self._renderer.say("sms.identifier", turn.lang, identifier=identifier)
                 yield from doors.outbox.add(key, SMS, {"to": phone, "text": text}, now)
             case o.AnswersErased():
                 yield from note(doors.accounts.vault, PARENT, Action.ANSWERS_ERASED, key, now)
+                yield from sign_ins.leave(key)
+            case o.TellOthers():
+                yield from self._answers.tell_others(output, self._acting(turn), turn.lang)
             case o.HashPassword() | o.ComparePassword():
                 if output not in ready:
                     raise _NeedsTime(output)
                 yield from self._keep(turn, output.password, ready[output])
                 return ready[output]
             case _:
-                return (yield from self._answer(turn, output))
+                return (yield from self._answers.answer(output, self._acting(turn), turn.lang))
         return None
+
+    def _acting(self, turn: _Turn) -> Acting:
+        return Acting(turn.key, turn.now, also=turn.also)
+
+    def _signed_out(self, told: i.SignedOut, key: bytes) -> Work[None]:
+        """Whatever came between, the account that it is about is not open here any more."""
+        account = yield from self._doors.accounts.read(told.identifier)
+        if account is not None and account.frozen_at is None:
+            yield from sign_ins.close_in(account.number, key)
 
     def _keep(self, turn: _Turn, password: Secret, answer: i.FromWorld) -> Work[None]:
         """Keep the password for an account service that wants it itself, once it is chosen."""
@@ -334,62 +331,6 @@ class Engine:
         chosen = answer == i.PasswordCompared(True) or turn.chat.state is S.HASHING_PAGE
         if chosen and openings is not None and openings.needs == "password":
             yield from openings.passwords.keep(turn.key, password, turn.now)
-
-    def _open(self, turn: _Turn, wanted: o.OpenAccount) -> Work[i.FromWorld | None]:
-        """Open the account here; elsewhere, ask for it, and the answer comes later."""
-        doors, key, now = self._doors, turn.key, turn.now
-        if doors.openings is None:
-            return (yield from doors.accounts.open(wanted, key, now))
-        answer = yield from doors.openings.begin(wanted, key, now)
-        if not isinstance(answer, bytes):
-            return answer
-        turn.also = answer
-        return None
-
-    def _answer(self, turn: _Turn, question: Quick) -> Work[i.FromWorld | None]:
-        doors, key, now = self._doors, turn.key, turn.now
-        match question:
-            case o.LookUpInvitation(token):
-                return (yield from doors.invitations.look_up(token, key, now))
-            case o.LookUpNumber(phone):
-                trusted = self._policy.trust_shared_contact
-                if trusted and not (yield from doors.register.knows(phone)):
-                    return i.NumberNotKnown()
-                return i.NumberTaken(known=trusted)
-            case o.RequestCode():
-                return (yield from self._request_code(turn, question))
-            case o.CheckCode(phone, code):
-                return (yield from doors.codes.check(key, phone, code, now))
-            case o.LookForSms(code, honest):
-                found = yield from doors.outbox.sms_found(key, code=code)
-                return found if honest else i.SmsFound("asked")
-            case o.MatchGuardian(phone, last, first):
-                return (yield from doors.register.match(key, phone, last, first, now))
-            case o.CheckBirthdate(pupil, birthdate):
-                return (yield from doors.register.check_birthdate(key, pupil, birthdate, now))
-            case o.OpenAccount():
-                return (yield from self._open(turn, question))
-
-    def _request_code(self, turn: _Turn, wanted: o.RequestCode) -> Work[i.FromWorld]:
-        doors, now = self._doors, turn.now
-        known = yield from doors.register.knows(wanted.phone)
-        answer, code, sends = yield from doors.codes.request(
-            turn.key, wanted.phone, wanted.last, wanted.first, known, now
-        )
-        if code is not None and isinstance(answer, i.CodeOnItsWay):
-            # A number that the register does not know takes the same steps to the end; its SMS
-            # is for nobody, and never handed to the sender (I8, I10).
-            body = {"to": wanted.phone if sends else "", "text": self._sms(turn, code)}
-            yield from doors.outbox.drop_codes(turn.key)
-            yield from doors.outbox.add(turn.key, SMS, body, now, answer.expires_at)
-        return answer
-
-    def _sms(self, turn: _Turn, code: Secret) -> str:
-        minutes = int(self._policy.code_validity.total_seconds() // 60)
-        return self._say("sms.code", turn, code=code.reveal(), minutes=minutes)
-
-    def _say(self, key: str, turn: _Turn, **facts: object) -> str:
-        return self._renderer.say(key, turn.chat.lang or "fr", **facts)
 
     def _apologise(self, update: Update, key: bytes) -> Work[None]:
         yield from lock("chat", key)

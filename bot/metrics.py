@@ -13,19 +13,20 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from bot.engine import Doors
+from bot.answers import Doors
 from bot.seen import Handled, Hashed, Outcome, Reported, Seen, TurnTaken
 from flows.refusals import Reason
 from flows.states import S
 from storage.database import Work, one
-from storage.outbox import ERASE, REPLY, SMS
+from storage.outbox import ACCOUNT, EMAIL, ERASE, REPLY, SMS, TELL
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 """A reply is to come within one second (RELIABILITY 5)."""
 
 
 GAUGES = {
-    "accounts": "accounts opened",
+    "accounts": "accounts opened, and not erased",
+    "accounts_frozen": "accounts that wait for the school to unfreeze them",
     "chats_locked": "pauses after too many tries that are not over",
     "outbox_waiting": "parcels to be sent: replies, SMS, messages to be erased",
     "outbox_age_seconds": "age of the oldest parcel to be sent",
@@ -46,11 +47,12 @@ class Counts:
 
 def count(doors: Doors, now: datetime) -> Work[Counts]:
     """Ask the database."""
-    accounts = yield from one("SELECT count(*) FROM accounts")
+    accounts = yield from one("SELECT count(*), count(frozen_at) FROM accounts")
     assert accounts is not None  # noqa: S101 - count(*) always has a row
     backlog = yield from doors.outbox.backlog(now)
     gauges = {
         "accounts": accounts[0],
+        "accounts_frozen": accounts[1],
         "chats_locked": (yield from doors.conversations.locked(now)),
         "outbox_waiting": backlog.waiting,
         "outbox_age_seconds": backlog.age,
@@ -90,6 +92,27 @@ class Metrics(Collector):
             REPLY: Counter(
                 "sesame_replies",
                 "replies, by `status`: sent, refused (the parent cannot be reached)",
+                ["status"],
+                registry=self.registry,
+            ),
+            EMAIL: Counter(
+                "sesame_emails",
+                "e-mails, by `status`: sent, refused, unclear (nobody knows), expired (too late to"
+                " be sent)",
+                ["status"],
+                registry=self.registry,
+            ),
+            TELL: Counter(
+                "sesame_tellings",
+                "conversations told of what happened to their account elsewhere, by `status`: sent,"
+                " refused (our own mistake), dropped (the conversation is stored no more)",
+                ["status"],
+                registry=self.registry,
+            ),
+            ACCOUNT: Counter(
+                "sesame_account_changes",
+                "changes that were told to the account service, by `status`: sent, refused, dropped"
+                " (the account is no more)",
                 ["status"],
                 registry=self.registry,
             ),
@@ -138,7 +161,11 @@ class Metrics(Collector):
             self._handled[SMS].labels(status)
         for status in ("handed_over", "undelivered", "delivered", "unknown"):
             self._reports.labels(status)
-        for kind in (REPLY, ERASE):
+        for status in ("sent", "refused", "unclear", "expired"):
+            self._handled[EMAIL].labels(status)
+        for kind in (TELL, ACCOUNT):
+            self._handled[kind].labels("dropped")
+        for kind in (REPLY, ERASE, TELL, ACCOUNT):
             for status in ("sent", "refused"):
                 self._handled[kind].labels(status)
 

@@ -1,4 +1,4 @@
-"""What an operator does about people and keys: unlock, erase, purge, rotate. All is recorded."""
+"""What an operator does about people, accounts and keys. All is recorded."""
 
 import getpass
 import json
@@ -23,13 +23,15 @@ from bot.engine import Update
 from bot.settings import Settings, Unclear
 from bot.sms import ConsoleSms
 from bot.status import show_counts
-from flows.inputs import Unlocked
+from flows.inputs import AccountChanged, Unlocked
 from flows.questions.name import fold
 from flows.questions.phone import SeveralPhones, read_phone
 from flows.refusals import Refused
+from storage.accounts import Accounts
 from storage.backups import backups_of
 from storage.database import Database
 from storage.erasure import Person, conversations_of, erase, people, readmit
+from storage.life import Acting, Life
 from storage.retention import purge
 from storage.rotation import rotate
 from storage.unlocking import lift
@@ -44,7 +46,7 @@ def operator() -> str:
 async def unlock(settings: Settings, who: str, reason: str, lang: str) -> None:
     """Lift pauses and spent limits of a number or identifier, and tell the parent in the chat."""
     async with open_storage(settings) as (database, vault):
-        found, phones = await _find(database, vault, who, lang)
+        found, phones = await find_people(database, vault, who, lang)
         chats = await database.prepare(conversations_of(vault, found, phones))
         await database.run(lift(vault, found, phones, chats, operator(), reason, utc_now()))
         nothing = ConsoleSms(lambda _to, _text: None)
@@ -57,12 +59,36 @@ async def unlock(settings: Settings, who: str, reason: str, lang: str) -> None:
     click.echo(locales.say("unlock.done", lang, {"n": len(chats)}))
 
 
+async def freeze(settings: Settings, who: str, reason: str, lang: str) -> None:
+    """Freeze an account. Its conversations are told by the running bot, from the outbox."""
+    async with open_storage(settings) as (database, vault):
+        identifier = await _account(database, vault, who, lang)
+        life = Life(vault, settings.policy, Accounts(vault))
+        acting = Acting(b"", utc_now(), operator())
+        done = await database.run(life.freeze(identifier, reason, acting))
+    if done != AccountChanged("account_frozen"):
+        raise Unclear(locales.say("freeze.none", lang))
+    click.echo(locales.say("freeze.done", lang, {"identifier": identifier}))
+
+
+async def unfreeze(settings: Settings, who: str, reason: str, lang: str) -> None:
+    """Unfreeze an account, and let its conversations know."""
+    async with open_storage(settings) as (database, vault):
+        identifier = await _account(database, vault, who, lang)
+        life = Life(vault, settings.policy, Accounts(vault))
+        acting = Acting(b"", utc_now(), operator())
+        thawed = await database.run(life.unfreeze(identifier, reason, acting))
+    if not thawed:
+        raise Unclear(locales.say("freeze.not_frozen", lang, {"identifier": identifier}))
+    click.echo(locales.say("freeze.unfrozen", lang, {"identifier": identifier}))
+
+
 async def erase_person(
     settings: Settings, who: str, name: str, reason: str, sure: bool, lang: str
 ) -> int:
     """Erase a person everywhere, for good, and name the backups that still hold them."""
     async with open_storage(settings) as (database, vault):
-        found, phones = await _find(database, vault, who, lang)
+        found, phones = await find_people(database, vault, who, lang)
         person = _the_one(found, name, lang) if found else Person("", "", phones)
         # A conversation about a number that several share is only theirs if it goes further.
         own = phones if len(found) < 2 else set[str]()
@@ -152,7 +178,7 @@ def _progress(total: list[int], number: int) -> None:
 # ---- whom a line means -----------------------------------------------------------------------
 
 
-async def _find(
+async def find_people(
     database: Database, vault: Vault, who: str, lang: str
 ) -> tuple[list[Person], set[str]]:
     """Who has this number or identifier, and all their numbers."""
@@ -164,6 +190,20 @@ async def _find(
     phone = _phone(who, lang)
     found = await database.run(people(vault, phone=phone))
     return found, {phone}.union(*(person.phones for person in found))
+
+
+async def _account(database: Database, vault: Vault, who: str, lang: str) -> str:
+    """The identifier of the one account that the line means."""
+    found, _ = await find_people(database, vault, who, lang)
+    identifiers = {identifier for person in found for identifier in person.identifiers}
+    wanted = who.strip().lower()
+    if wanted in identifiers:
+        return wanted
+    if len(identifiers) > 1:
+        raise Unclear(locales.say("freeze.which", lang))
+    if not identifiers:
+        raise Unclear(locales.say("freeze.none", lang))
+    return identifiers.pop()
 
 
 def _phone(who: str, lang: str) -> str:

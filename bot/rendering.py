@@ -60,6 +60,7 @@ class Renderer:
             copy=_label("copy", ask, langs) if ask.copy else "",
             page=_label("page", ask, langs) if ask.page else "",
             leaves_contact=leave,
+            silent=ask.silent,
         )
 
     def text(self, said: Say, lang: str, now: datetime) -> str:

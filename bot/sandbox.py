@@ -17,6 +17,9 @@ from bot.app import Service, open_storage, run_service
 from bot.channel import Channel
 from bot.clock import utc_now
 from bot.engine import Update
+from bot.mail import ConsoleMail
+from bot.mail.choosing import mail_sender
+from bot.mail.local import Show
 from bot.settings import Settings
 from bot.sms import ConsoleSms
 from bot.sms.choosing import sms_sender
@@ -40,13 +43,26 @@ async def school_of(settings: Settings) -> AsyncIterator[tuple[Settings, bool]]:
         return
     with tempfile.TemporaryDirectory(prefix="sesame-") as folder:
         url = f"sqlite+aiosqlite:///{Path(folder) / 'demo.sqlite3'}"
-        here = {"database_url": url, "accounts": SecretStr("embedded:")}
+        here = {
+            "database_url": url,
+            "accounts": SecretStr("embedded:"),
+            "services": settings.services or _services(Path(folder)),
+        }
         settings = settings.model_copy(update=here)
         file = resources.files("bot").joinpath("demo_register.csv")
         with resources.as_file(file) as path:  # read by the way of every register
             async with open_storage(settings) as (database, vault):
                 await load([path], database=database, vault=vault, watch=Unwatched(), now=utc_now())
         yield settings, True
+
+
+def _services(folder: Path) -> Path:
+    """What the fictional schools offer, some of it for three more weeks."""
+    text = resources.files("bot").joinpath("demo_services.toml").read_text("utf-8")
+    soon = (utc_now() + timedelta(weeks=3)).date()
+    file = folder / "services.toml"
+    file.write_text(text.replace("= {soon}", f"= {soon}"), "utf-8")
+    return file
 
 
 def who_is_who() -> str:
@@ -78,6 +94,7 @@ class Sandbox:
         address: Address,
         channel: Channel,
         show_sms: Callable[[str, str], None],
+        show_email: Show,
         note: Callable[[str], None],
         lang: str,
         clock: Callable[[], datetime] = utc_now,
@@ -87,6 +104,7 @@ class Sandbox:
         self._address = address
         self._channel = channel
         self._show_sms = show_sms
+        self._show_email = show_email
         self._note = note
         self._lang = lang
         self._clock = clock
@@ -111,9 +129,10 @@ class Sandbox:
         chosen = self._settings.sms is not None
         show = self._show_sms
         sender = sms_sender(self._settings, show) if chosen else ConsoleSms(show)
+        mail = mail_sender(self._settings, self._show_email) or ConsoleMail(self._show_email)
         channels = {self._address.channel: self._channel}
         self._service = await self._stack.enter_async_context(
-            run_service(self._settings, database, vault, channels, sender, self.now)
+            run_service(self._settings, database, vault, channels, sender, self.now, mail=mail)
         )
         await self._service.delivery.look()
         if await database.run(one("SELECT id FROM guardians LIMIT 1")) is None:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from bot.app import Service, open_storage, run_service
 from bot.clock import SteadyClock
 from bot.logs import Event, Log, place_of
+from bot.mail import MailSender
+from bot.mail.choosing import mail_sender
 from bot.operators import purge_backups
 from bot.seen import nobody
 from bot.settings import BadSetting, Settings
@@ -21,6 +23,7 @@ from bot.telegram.incoming import CHANNEL
 from bot.telegram.outgoing import TelegramChannel
 from bot.telegram.polling import Polling
 from bot.telegram.profile import introduce
+from bot.terminal import mail_lines
 from storage.audit import SESAME
 from storage.database import Database, StorageError
 from storage.holding import hold
@@ -57,8 +60,9 @@ async def serve(settings: Settings) -> None:
         )
     _leave_no_core()
     sms = sms_sender(settings, _show_sms)
+    mail = mail_sender(settings, _show_email)
     token = settings.telegram_token.get_secret_value().strip()
-    running = asyncio.create_task(_run(settings, token, sms))
+    running = asyncio.create_task(_run(settings, token, sms, mail))
     asyncio.get_running_loop().set_exception_handler(_background)
     when_told_to_stop(running.cancel)
     try:
@@ -69,13 +73,13 @@ async def serve(settings: Settings) -> None:
         running.result()
 
 
-async def _run(settings: Settings, token: str, sms: SmsSender) -> None:
+async def _run(settings: Settings, token: str, sms: SmsSender, mail: MailSender | None) -> None:
     path = settings.database_file
     with hold(path) if path else nullcontext():  # before anything is migrated
-        await _answer(settings, token, sms)
+        await _answer(settings, token, sms, mail)
 
 
-async def _answer(settings: Settings, token: str, sms: SmsSender) -> None:
+async def _answer(settings: Settings, token: str, sms: SmsSender, mail: MailSender | None) -> None:
     async with (
         open_storage(settings) as (database, vault),
         _listening(settings, token, vault, sms) as web,  # while Telegram is waited for, too
@@ -95,6 +99,7 @@ async def _answer(settings: Settings, token: str, sms: SmsSender) -> None:
             clock,
             observe=observe,
             paged={CHANNEL} if settings.public_url else (),
+            mail=mail,
         ) as service:
             await service.delivery.look()
             print(f"https://t.me/{bot.username} is answering. Ctrl-C stops it.", flush=True)
@@ -248,3 +253,7 @@ async def _surely(work: Callable[[], Awaitable[None]], waits: Event) -> None:
 
 def _show_sms(to: str, text: str) -> None:
     print(f"SMS to {to}: {text}", flush=True)
+
+
+def _show_email(to: str, subject: str, text: str) -> None:
+    print(mail_lines(to, subject, text), flush=True)

@@ -23,6 +23,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from bot.mail.message import read_sender
 from flows.policy import DEFAULT, Policy
 from flows.policy import Windows as PolicyWindows
 from storage.conversations import Address
@@ -117,6 +118,7 @@ _TAKEN = ("health", "ready", "metrics", "password", "sms")  # pages of ours, and
 _WINDOWS = (
     *("codes_per_number", "codes_per_guardian", "codes_per_chat", "codes_per_prefix"),
     *("page_tries", "codes_in_all", "identities_per_chat", "name_tries", "birthdates_per_child"),
+    *("letter_tries", "email_codes", "notice_texts", "object_tries"),
 )
 Percent = Annotated[int, Field(ge=0, le=100)]
 
@@ -175,6 +177,21 @@ class Settings(BaseSettings):
     )
     sms_price: Decimal | None = Field(
         None, ge=0, description="what one SMS costs, for the sum in `sesame status`"
+    )
+    email: SecretStr | None = Field(
+        None,
+        description="where e-mail is sent: `smtps://USER:PASSWORD@HOST`, "
+        "`smtp://USER:PASSWORD@HOST:587?starttls`, `file:PATH` (a JSON object a line), `console:` "
+        "(docs/email.md); by default nowhere, and parents are not asked for an address; `chat` "
+        "uses `console:`",
+    )
+    email_from: str | None = Field(
+        None, description="the address that it comes from, with a name: `Sésame <sesame@ecole.fr>`"
+    )
+    services: Path | None = Field(
+        None,
+        description="TOML file that says which services the schools offer, and until when "
+        "(docs/services.md)",
     )
     accounts: SecretStr = Field(
         SecretStr("embedded:"),
@@ -309,6 +326,42 @@ class Settings(BaseSettings):
     proof_validity: Duration = Field(
         DEFAULT.proof_validity, description="time between the code and the password"
     )
+    proof_shows: Duration = Field(
+        DEFAULT.proof_shows,
+        description="time after the code in which an account can be shown and changed",
+    )
+    letter_tries: Windows = Field(
+        DEFAULT.letter_tries, description="wrong codes of letters in one chat"
+    )
+    email_codes: Windows = Field(
+        DEFAULT.email_codes, description="codes by e-mail for one chat, and for one address"
+    )
+    notice_texts: Windows = Field(
+        DEFAULT.notice_texts,
+        description="SMS to one number that tell of another guardian's account",
+    )
+    notice_validity: Duration = Field(
+        DEFAULT.notice_validity,
+        description="how long whoever was told of another guardian's account can object",
+    )
+    object_tries: Windows = Field(
+        DEFAULT.object_tries, description="wrong codes of objections in one chat"
+    )
+    reopen_within: Duration = Field(
+        DEFAULT.reopen_within,
+        description="how long a closed account can be opened again; then it is erased",
+    )
+    remind: bool = Field(
+        DEFAULT.remind,
+        description="remind a parent once, on the day after a silence in the middle of an "
+        "activation",
+    )
+    remind_from: int = Field(
+        DEFAULT.remind_from, ge=0, le=23, description="the hour from which it is done there"
+    )
+    remind_until: int = Field(
+        DEFAULT.remind_until, ge=1, le=24, description="the hour until which it is done there"
+    )
     keep_unproved: Duration = Field(
         DEFAULT.keep_unproved, description="answers are erased after this silence, before the code"
     )
@@ -347,6 +400,13 @@ class Settings(BaseSettings):
         if listen is not None:
             read_address(listen)
         return listen
+
+    @field_validator("email_from")
+    @classmethod
+    def _a_sender(cls, sender: str | None) -> str | None:
+        if sender is not None:
+            read_sender(sender)
+        return sender
 
     @field_validator("public_url")
     @classmethod
@@ -428,6 +488,7 @@ class Settings(BaseSettings):
             "RESEND_WAITS": (self.resend_waits[-1], "CODE_VALIDITY"),
             "NUDGE_AFTER": (self.nudge_after, "CODE_VALIDITY"),
             "PROOF_VALIDITY": (self.proof_validity, "KEEP_IDLE"),
+            "PROOF_SHOWS": (self.proof_shows, "KEEP_IDLE"),
             "CONVERSION_PAUSE_PERCENT": (
                 self.conversion_pause_percent,
                 "CONVERSION_WARNING_PERCENT",
@@ -453,6 +514,8 @@ class Settings(BaseSettings):
                 raise BadSetting(f"SESAME_KEEP_COUNTERS: not less than SESAME_{name.upper()}.")
         if self.keep_counters < self.locks[-1]:
             raise BadSetting("SESAME_KEEP_COUNTERS: not less than SESAME_LOCKS.")
+        if self.remind_from >= self.remind_until:
+            raise BadSetting("SESAME_REMIND_FROM: earlier than SESAME_REMIND_UNTIL.") from None
         if self.keep_updates < timedelta(days=1):
             raise BadSetting("SESAME_KEEP_UPDATES: not less than 1d, as long as Telegram repeats.")
         return self
@@ -467,10 +530,11 @@ class Settings(BaseSettings):
     @property
     def policy(self) -> Policy:
         """The numbers that the conversation needs."""
-        of_channel = {"strict_children", "password_page", "ticket_validity"}
+        of_channel = {"strict_children", "password_page", "ticket_validity", "email"}
         own = {known.name for known in fields(Policy)} - of_channel
         values = {name: getattr(self, name) for name in own}
-        return Policy(**values, strict_children=self.children_policy == "strict")
+        strict = self.children_policy == "strict"
+        return Policy(**values, strict_children=strict, email=self.email is not None)
 
     @property
     def retention(self) -> Retention:

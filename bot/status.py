@@ -1,6 +1,7 @@
 """`sesame status`: counts of everything, for a person or as JSON."""
 
 import json
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -8,9 +9,10 @@ import click
 
 import locales
 from bot.app import open_storage
+from bot.clock import utc_now
 from bot.settings import Settings
 from storage.conversations import Conversations
-from storage.database import Work, one
+from storage.database import Work, one, stamp
 from storage.outbox import Outbox
 from storage.vault import Vault
 
@@ -18,7 +20,7 @@ from storage.vault import Vault
 async def show_status(settings: Settings, as_json: bool, lang: str) -> None:
     """Print the counts."""
     async with open_storage(settings) as (database, vault):
-        counts = await database.run(_counts(vault, settings.sms_price))
+        counts = await database.run(_counts(vault, settings.sms_price, utc_now()))
     if as_json:
         click.echo(json.dumps(counts))
         return
@@ -43,7 +45,7 @@ def _flat(numbers: dict[str, Any]) -> list[tuple[str, int]]:
     return flat
 
 
-def _counts(vault: Vault, price: Decimal | None) -> Work[dict[str, dict[str, Any]]]:
+def _counts(vault: Vault, price: Decimal | None, now: datetime) -> Work[dict[str, dict[str, Any]]]:
     by_state = yield from Conversations(vault).by_state()
     outbox = yield from Outbox(vault).by_status()
     segments = yield from Outbox(vault).segments()
@@ -56,7 +58,9 @@ def _counts(vault: Vault, price: Decimal | None) -> Work[dict[str, dict[str, Any
         },
         "conversations": by_state,
         "accounts": {
-            "opened": (yield from _count("accounts")),
+            **(yield from _accounts()),
+            "letters": (yield from _count("letters WHERE expires_at > ?", stamp(now))),
+            "notices": (yield from _count("notices WHERE expires_at > ?", stamp(now))),
             "school_notes": (yield from _count("school_notes")),
         },
         "sms": {**outbox.pop("sms", {}), "segments": segments, **cost},
@@ -64,7 +68,16 @@ def _counts(vault: Vault, price: Decimal | None) -> Work[dict[str, dict[str, Any
     }
 
 
-def _count(rows: str) -> Work[int]:
-    row = yield from one(f"SELECT count(*) FROM {rows}")  # noqa: S608 - only our own words
+def _accounts() -> Work[dict[str, int]]:
+    """How they stand. A closed one can be frozen, too: that counts for more."""
+    return {
+        "open": (yield from _count("accounts WHERE frozen_at IS NULL AND closed_at IS NULL")),
+        "frozen": (yield from _count("accounts WHERE frozen_at IS NOT NULL")),
+        "closed": (yield from _count("accounts WHERE frozen_at IS NULL AND closed_at IS NOT NULL")),
+    }
+
+
+def _count(rows: str, *facts: int) -> Work[int]:
+    row = yield from one(f"SELECT count(*) FROM {rows}", *facts)  # noqa: S608 - only our own words
     assert row is not None  # noqa: S101 - count(*) always has a row
     return int(row[0])

@@ -10,6 +10,7 @@ from typing import Protocol
 from bot.channel import Reply
 
 MASK = "••••••"
+_CODE = re.compile(r"\b(?:[0-9]{6}|[0-9]{8})\b")
 
 
 class Screen(Protocol):
@@ -20,6 +21,9 @@ class Screen(Protocol):
 
     def sms(self, to: str, text: str) -> None:
         """Show an SMS, apart from the conversation."""
+
+    def email(self, to: str, subject: str, text: str) -> None:
+        """Show an e-mail, apart from the conversation."""
 
     def note(self, text: str) -> None:
         """Show a remark of the program itself."""
@@ -47,6 +51,10 @@ class Pipe:
         """The SMS on one line."""
         self.note(f"SMS to {to}: {text}\n")
 
+    def email(self, to: str, subject: str, text: str) -> None:
+        """The e-mail: its subject on one line, its text on those below."""
+        self.note(f"{mail_lines(to, subject, text)}\n")
+
     def note(self, text: str) -> None:
         """The remark, as it is; to nobody when the reader has gone (`sesame chat | head`)."""
         try:
@@ -61,6 +69,12 @@ class Pipe:
         if not line:
             raise EOFError
         return line.rstrip("\r\n")
+
+
+def mail_lines(to: str, subject: str, text: str) -> str:
+    """An e-mail in plain lines."""
+    body = "\n".join(f"  {line}".rstrip() for line in text.strip().splitlines())
+    return f"E-mail to {to}: {subject}\n{body}"
 
 
 def numbered(reply: Reply) -> list[str]:
@@ -90,8 +104,14 @@ class Transcript:
 
     def texted(self, to: str, text: str) -> None:
         """An SMS; its code is masked here and wherever it is typed."""
-        self._codes |= set(re.findall(r"\b(?:[0-9]{6}|[0-9]{8})\b", text))
+        self._codes |= set(_CODE.findall(text))
         self.lines += [f"SMS to {to}: {self._masked(text)}", ""]
+
+    def mailed(self, to: str, subject: str, text: str) -> None:
+        """An e-mail, masked as an SMS is."""
+        shown = mail_lines(to, subject, text)
+        self._codes |= set(_CODE.findall(shown))
+        self.lines += [*self._masked(shown).splitlines(), ""]
 
     def _masked(self, text: str) -> str:
         for code in self._codes:
@@ -129,3 +149,8 @@ class Terminal:
         """Show an SMS beside the conversation."""
         self.transcript.texted(to, text)
         self.screen.sms(to, text)
+
+    def show_email(self, to: str, subject: str, text: str) -> None:
+        """Show an e-mail beside the conversation."""
+        self.transcript.mailed(to, subject, text)
+        self.screen.email(to, subject, text)

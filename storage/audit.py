@@ -19,7 +19,21 @@ class Action(StrEnum):
 
     IMPORTED = "imported"  # a school's export was read into the register
     INVITED = "invited"  # personal links were made
+    LETTERS_WRITTEN = "letters_written"  # the school's codes on paper
     ACCOUNT_OPENED = "account_opened"
+    SIGNED_IN = "signed_in"  # shown in another conversation, after a proof
+    PASSWORD_SET = "password_set"  # of an account, anew  # noqa: S105
+    PHONE_CHANGED = "phone_changed"
+    EMAIL_CHANGED = "email_changed"
+    CHILD_ADDED = "child_added"
+    CHILD_DROPPED = "child_dropped"  # not this parent's
+    OTHERS_SIGNED_OUT = "others_signed_out"
+    OTHERS_TOLD = "others_told"  # the other guardians, of something that was done to the account
+    ACCOUNT_CLOSED = "account_closed"
+    ACCOUNT_REOPENED = "account_reopened"
+    ACCOUNT_FROZEN = "account_frozen"
+    ACCOUNT_UNFROZEN = "account_unfrozen"
+    ACCOUNT_ERASED = "account_erased"  # by its parent, or a while after they had closed it
     ANSWERS_ERASED = "answers_erased"  # by the parent, in the chat
     UNLOCKED = "unlocked"  # a pause or a spent budget was lifted
     PERSON_ERASED = "person_erased"  # by an operator, on request

@@ -5,6 +5,11 @@ keyed hash bound to its chat, number and salt (RELIABILITY 0.4). A number that t
 know gets a code that is never sent and never right, counted in the same way, so that nothing a
 stranger sees depends on the register (invariant I10). So does a known one to which no SMS may go:
 its guardian had enough of them on other numbers, or too few codes come back from its country.
+
+A code can also be asked for by an account's identifier: then all that can be seen is counted on
+what was typed, and what concerns the number behind it, if there is one, is counted without a trace.
+And one can be sent by e-mail, which costs nothing: it has limits of its own. Each kind of code is
+bound to what it was asked for, and never serves for anything else.
 """
 
 import hmac
@@ -12,6 +17,7 @@ import logging
 import os
 import secrets
 from collections.abc import Callable, Container
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from flows.inputs import (
@@ -37,6 +43,8 @@ log = logging.getLogger("sesame.codes")
 Requested = CodeOnItsWay | CodeTooSoon | CodeBudgetSpent
 Checked = CodeRight | CodeWrong | CodeCancelled | CodeOld | CodeExpired
 ALL = b"all"
+_BY_EMAIL = 2
+"""In the column `real`: it was sent, and not by SMS, so that it is not among those watched."""
 
 # Of the last codes that were really sent, and whose time is over or that came back: how many did.
 _LAST_SENT = (
@@ -47,12 +55,20 @@ _LAST_SENT = (
 )
 _LAST_SENT_TO = _LAST_SENT.replace("sent_at > ?", "sent_at > ? AND area = ?")
 
-# Codes asked for on any number of those who have this one. Nobody has an unknown number.
+# Codes asked for on any number of those who have this one, at a school or on their account. Nobody
+# has an unknown number.
 _OF_GUARDIAN = (
-    "SELECT at FROM tallies WHERE kind = 'code.number' AND at > ? AND subject IN"
+    "SELECT at FROM tallies WHERE kind IN ('code.number', 'code.login') AND at > ? AND subject IN"
     " (SELECT theirs.phone_key FROM guardian_phones AS this JOIN guardians"
     " ON guardians.id = this.guardian AND gone_at IS NULL JOIN guardian_phones AS theirs"
-    " ON theirs.guardian = this.guardian WHERE this.phone_key = ?)"
+    " ON theirs.guardian = this.guardian WHERE this.phone_key = ?"
+    " UNION SELECT accounts.phone_key FROM guardian_phones AS this JOIN account_guardians"
+    " ON account_guardians.guardian = this.guardian JOIN accounts ON accounts.id = account"
+    " WHERE this.phone_key = ?"
+    " UNION SELECT theirs.phone_key FROM accounts JOIN account_guardians"
+    " ON account_guardians.account = accounts.id JOIN guardian_phones AS theirs"
+    " ON theirs.guardian = account_guardians.guardian WHERE accounts.phone_key = ?"
+    " UNION SELECT phone_key FROM accounts WHERE phone_key = ?)"
     " ORDER BY at DESC LIMIT 1 OFFSET ?"
 )
 
@@ -61,6 +77,18 @@ def _alert(event: str, **facts: int | str) -> None:
     """Log an event of the operator's list (bot/logs.py), which this room does not know."""
     text = " ".join([event, *(f"{name}={value}" for name, value in facts.items())])
     log.warning(text, extra={"sesame": {"event": event, **facts}})
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """What a code was asked for, and where it goes."""
+
+    key: bytes  # what is counted where all can see it, and in the column `phone_key`
+    prefix: bytes
+    identity: bytes
+    bound: tuple[str, ...] = field(repr=False)  # what the code's hash is bound to
+    phone: str = field(repr=False)  # where it goes; "" for none
+    hidden: bool  # the number is not the one that was typed
 
 
 def six_digits() -> str:
@@ -90,21 +118,39 @@ class Codes:
         self._desks = desks
 
     def request(
-        self, chat: bytes, phone: str, last: str, first: str, known: bool, now: datetime
+        self,
+        chat: bytes,
+        phone: str,
+        last: str,
+        first: str,
+        known: bool,
+        now: datetime,
+        login: str = "",
     ) -> Work[tuple[Requested, Secret | None, bool]]:
-        """Make a code if every limit allows it: the answer, the code, whether its SMS may leave."""
+        """Make a code if every limit allows it: the answer, the code, whether its SMS may leave.
+
+        By a `login`, `phone` is the account's own number, or "" where there is no such account.
+        """
         yield from lock("codes")  # budgets are common to all
-        wait = yield from self._wait(chat, phone, now)
+        place = self._of_login(login, phone) if login else self._of_phone(phone, last, first)
+        wait = yield from self._wait(chat, place.key, now)
         if wait is not None:
             return wait, None, False
         day = yield from self._of_a_day()
-        until = yield from self._budget(chat, phone, last, first, day, now)
+        until = yield from self._budget(chat, place, day, now)
         if until is not None:
             return CodeBudgetSpent(until), None, False
-        may_send = yield from self._may_send(phone, now)
+        may_send = yield from self._may_send(place, now)
         sends = known and may_send
-        yield from self._count(chat, phone, last, first, sends, now)
+        yield from self._count(chat, place, sends, now)
         yield from self._warn_of_budget(day, now)
+        home = area(place.phone) if place.phone else ""
+        answer, code = yield from self._make_code(chat, place, int(sends), home, now)
+        return answer, code, sends
+
+    def _make_code(
+        self, chat: bytes, place: _Place, real: int, home: str, now: datetime
+    ) -> Work[tuple[CodeOnItsWay, Secret]]:
         code = self._make()
         expires = now + self._policy.code_validity
         salt = os.urandom(16)
@@ -115,25 +161,46 @@ class Codes:
             "INSERT INTO codes (chat, phone_key, salt, hash, real, tries_left, old_pardons,"
             " sent_at, expires_at, area) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             chat,
-            self._phone_key(phone),
+            place.key,
             salt,
-            self._hash(chat, phone, salt, code),
-            int(sends),
+            self._hash(chat, place, salt, code),
+            real,
             self._policy.code_tries,
             self._policy.old_code_pardons,
             stamp(now),
             stamp(expires),
-            area(phone),
+            home,
         )
-        return CodeOnItsWay(now, expires), Secret(code), sends
+        return CodeOnItsWay(now, expires), Secret(code)
 
-    def _wait(self, chat: bytes, phone: str, now: datetime) -> Work[Requested | None]:
+    def request_by_email(
+        self, chat: bytes, address: str, now: datetime
+    ) -> Work[tuple[Requested, Secret | None]]:
+        """The same for an e-mail address, which its owner wants to have on the account."""
+        yield from lock("codes")
+        place = self._of_email(address)
+        wait = yield from self._wait(chat, place.key, now)
+        if wait is not None:
+            return wait, None
+        limits = self._policy.email_codes
+        moments = [
+            (yield from open_again("code.email", place.key, limits, now)),
+            (yield from open_again("code.email.chat", chat, limits, now)),
+        ]
+        until = max((moment for moment in moments if moment), default=None)
+        if until is not None:
+            return CodeBudgetSpent(until), None
+        yield from count("code.email", place.key, now)
+        yield from count("code.email.chat", chat, now)
+        return (yield from self._make_code(chat, place, _BY_EMAIL, "", now))
+
+    def _wait(self, chat: bytes, key: bytes, now: datetime) -> Work[Requested | None]:
         """Growing waits between the codes of one chat for one number, and an end to them."""
         rows = yield from every(
             "SELECT sent_at FROM codes WHERE chat = ? AND phone_key = ? AND sent_at > ?"
             " ORDER BY sent_at DESC",
             chat,
-            self._phone_key(phone),
+            key,
             stamp(now - DAY),
         )
         waits = self._policy.resend_waits
@@ -144,37 +211,30 @@ class Codes:
         left = moment(rows[0][0]) + waits[len(rows) - 1] - now
         return CodeTooSoon(-(-left // timedelta(seconds=1))) if left > timedelta() else None
 
-    def _budget(
-        self, chat: bytes, phone: str, last: str, first: str, day: int, now: datetime
-    ) -> Work[datetime | None]:
+    def _budget(self, chat: bytes, place: _Place, day: int, now: datetime) -> Work[datetime | None]:
         """When a code may be asked for again, or None for now. The same for every number."""
-        policy, number = self._policy, self._phone_key(phone)
+        policy = self._policy
         per_chat, people = policy.codes_per_chat, policy.identities_per_chat
         if chat in self._desks:
             per_chat = people = ()
-        identity = self._identity(phone, last, first)
         in_all: Windows = (*policy.codes_in_all, (DAY, day))
         moments = [
-            (yield from open_again("code.number", number, policy.codes_per_number, now)),
+            (yield from open_again("code.number", place.key, policy.codes_per_number, now)),
             (yield from open_again("code.chat", chat, per_chat, now)),
-            (
-                yield from open_again(
-                    "code.prefix", self._prefix(phone), policy.codes_per_prefix, now
-                )
-            ),
-            (yield from open_for_another("identity", chat, identity, people, now)),
+            (yield from open_again("code.prefix", place.prefix, policy.codes_per_prefix, now)),
+            (yield from open_for_another("identity", chat, place.identity, people, now)),
             (yield from open_again("sms", ALL, in_all, now)),
         ]
         return max((moment for moment in moments if moment), default=None)
 
-    def _count(
-        self, chat: bytes, phone: str, last: str, first: str, sends: bool, now: datetime
-    ) -> Work[None]:
+    def _count(self, chat: bytes, place: _Place, sends: bool, now: datetime) -> Work[None]:
         """Count it everywhere, sent or not: the statements do not tell either."""
-        yield from count("code.number", self._phone_key(phone), now)
+        yield from count("code.number", place.key, now)
         yield from count("code.chat", chat, now)
-        yield from count("code.prefix", self._prefix(phone), now)
-        yield from count("identity", chat, now, self._identity(phone, last, first))
+        yield from count("code.prefix", place.prefix, now)
+        yield from count("identity", chat, now, place.identity)
+        if place.hidden:  # never where it can be seen: it would tell whose number it is
+            yield from count("code.login", self._phone_key(place.phone), now)
         # What gets nothing must not use up what others may need.
         yield from count("sms" if sends else "no sms", ALL, now)
 
@@ -184,20 +244,25 @@ class Codes:
         if much and (yield from self._once_a_day("budget", now)):
             _alert("sms_budget_high", percent=sent * 100 // day)
 
-    def _may_send(self, phone: str, now: datetime) -> Work[bool]:
+    def _may_send(self, place: _Place, now: datetime) -> Work[bool]:
         """Whether an SMS may go to this number, if it is known. A no is never seen (I10)."""
-        spent = False
+        spent, phone, key = False, place.phone, self._phone_key(place.phone)
         for length, limit in self._policy.codes_per_guardian:
-            row = yield from one(
-                _OF_GUARDIAN, stamp(now - length), self._phone_key(phone), limit - 1
-            )
+            row = yield from one(_OF_GUARDIAN, stamp(now - length), key, key, key, key, limit - 1)
             spent = spent or row is not None
-        paused = yield from self._is_paused(area(phone), now)
+        if place.hidden:
+            prefix, limits = self._prefix(phone), self._policy.codes_per_prefix
+            spent = bool((yield from open_again("code.prefix", prefix, limits, now))) or spent
+        home = area(phone) if phone else ""
+        paused = yield from self._is_paused(home, place.hidden, now)
         # The register holds what a school typed: a landline or a satellite gets nothing (I8).
-        return read_contact(phone) == phone and not spent and not paused
+        return bool(phone) and read_contact(phone) == phone and not spent and not paused
 
-    def _is_paused(self, place: str, now: datetime) -> Work[bool]:
-        """Watch how many codes come back, and whether those from this country do."""
+    def _is_paused(self, place: str, hidden: bool, now: datetime) -> Work[bool]:
+        """Watch how many codes come back, and whether those from this country do.
+
+        Where the country is `hidden`, it makes no difference to the work.
+        """
         policy = self._policy
         back = yield from self._percent_back(
             _LAST_SENT, stamp(now - DAY), stamp(now), policy.conversion_sample
@@ -205,15 +270,17 @@ class Codes:
         few = back < policy.conversion_warning_percent
         if few and (yield from self._once_a_day("conversion", now)):
             _alert("codes_not_coming_back", percent=int(back))
-        if place in FRENCH_AREAS:
+        at_home = not place or place in FRENCH_AREAS
+        if at_home and not hidden:
             return False
-        if (yield from tally("paused", place.encode(), now - DAY)):
+        paused = yield from tally("paused", place.encode(), now - DAY)
+        if paused and not hidden:
             return True
         back = yield from self._percent_back(
             _LAST_SENT_TO, stamp(now - DAY), place, stamp(now), policy.conversion_sample
         )
-        if back >= policy.conversion_pause_percent:
-            return False
+        if at_home or paused or back >= policy.conversion_pause_percent:
+            return bool(paused) and not at_home
         yield from count("paused", place.encode(), now)
         _alert("country_paused", percent=int(back), area=place)
         return True
@@ -249,14 +316,26 @@ class Codes:
         """The share of the day's budget of the whole service that is spent, 0 to 1."""
         return (yield from tally("sms", ALL, now - DAY)) / (yield from self._of_a_day())
 
-    def check(self, chat: bytes, phone: str, code: Secret, now: datetime) -> Work[Checked]:
-        """Judge a code that the parent typed."""
+    def check(
+        self, chat: bytes, phone: str, code: Secret, now: datetime, login: str = ""
+    ) -> Work[Checked]:
+        """Judge a code that the parent typed; by a `login`, `phone` is as in `request`."""
+        place = self._of_login(login, phone) if login else self._of_phone(phone, "", "")
+        return (yield from self._check(chat, place, code, now))
+
+    def check_by_email(
+        self, chat: bytes, address: str, code: Secret, now: datetime
+    ) -> Work[Checked]:
+        """Judge the code of an e-mail."""
+        return (yield from self._check(chat, self._of_email(address), code, now))
+
+    def _check(self, chat: bytes, place: _Place, code: Secret, now: datetime) -> Work[Checked]:
         yield from lock("chat", chat)
         row = yield from one(
             "SELECT id, salt, hash, real, tries_left, old_pardons, sent_at, expires_at, status"
             " FROM codes WHERE chat = ? AND phone_key = ? ORDER BY id DESC LIMIT 1",
             chat,
-            self._phone_key(phone),
+            place.key,
         )
         if row is None or row[8] not in ("current", "expired"):
             return CodeCancelled()
@@ -264,11 +343,11 @@ class Codes:
         if status == "expired" or stamp(now) >= expires_at:  # a clock that goes back revives none
             yield from run("UPDATE codes SET status = 'expired' WHERE id = ?", number)
             return CodeExpired()
-        same = hmac.compare_digest(kept, self._hash(chat, phone, salt, code.reveal()))
+        same = hmac.compare_digest(kept, self._hash(chat, place, salt, code.reveal()))
         if same and real:
             yield from run("UPDATE codes SET status = 'used' WHERE id = ?", number)
             return CodeRight()
-        if pardons and (yield from self._was_sent(chat, phone, code, number)):
+        if pardons and (yield from self._was_sent(chat, place, code, number)):
             yield from run("UPDATE codes SET old_pardons = old_pardons - 1 WHERE id = ?", number)
             return CodeOld(moment(sent_at))
         left = tries - 1
@@ -280,16 +359,16 @@ class Codes:
         )
         return CodeWrong(left)
 
-    def _was_sent(self, chat: bytes, phone: str, code: Secret, newest: int) -> Work[bool]:
+    def _was_sent(self, chat: bytes, place: _Place, code: Secret, newest: int) -> Work[bool]:
         rows = yield from every(
-            "SELECT salt, hash FROM codes WHERE chat = ? AND phone_key = ? AND real = 1"
+            "SELECT salt, hash FROM codes WHERE chat = ? AND phone_key = ? AND real <> 0"
             " AND id < ? ORDER BY id DESC LIMIT 5",
             chat,
-            self._phone_key(phone),
+            place.key,
             newest,
         )
         matches = [
-            hmac.compare_digest(kept, self._hash(chat, phone, salt, code.reveal()))
+            hmac.compare_digest(kept, self._hash(chat, place, salt, code.reveal()))
             for salt, kept in rows
         ]
         return any(matches)
@@ -300,14 +379,33 @@ class Codes:
             "UPDATE codes SET status = 'cancelled' WHERE chat = ? AND status = 'current'", chat
         )
 
+    # ---- what a code is for ------------------------------------------------------------------
+
+    def _of_phone(self, phone: str, last: str, first: str) -> _Place:
+        identity = self._vault.key("identity", fold(last), fold(first), phone)
+        key, prefix = self._phone_key(phone), self._prefix(phone)
+        return _Place(key, prefix, identity, ("code", phone), phone, hidden=False)
+
+    def _of_login(self, login: str, phone: str) -> _Place:
+        """Bound to the number, too: a code is of no use any more once that was changed."""
+        key, identity = login_key(self._vault, login), self._vault.key("identity", "login", login)
+        return _Place(key, key, identity, ("code by login", login, phone), phone, hidden=True)
+
+    def _of_email(self, address: str) -> _Place:
+        key = self._vault.key("email", address)
+        return _Place(key, key, key, ("code by email", address), "", hidden=True)
+
     def _prefix(self, phone: str) -> bytes:
         return self._vault.key("prefix", phone[:-4])
-
-    def _identity(self, phone: str, last: str, first: str) -> bytes:
-        return self._vault.key("identity", fold(last), fold(first), phone)
 
     def _phone_key(self, phone: str) -> bytes:
         return self._vault.key("phone", phone)
 
-    def _hash(self, chat: bytes, phone: str, salt: bytes, code: str) -> bytes:
-        return self._vault.key("code", chat.hex(), phone, salt.hex(), code)
+    def _hash(self, chat: bytes, place: _Place, salt: bytes, code: str) -> bytes:
+        purpose, *bound = place.bound
+        return self._vault.key(purpose, chat.hex(), *bound, salt.hex(), code)
+
+
+def login_key(vault: Vault, login: str) -> bytes:
+    """What codes that were asked for by this identifier are counted on, whoever has it."""
+    return vault.key("login", login)

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from flows.inputs import Invited, NotInvited
 from storage.database import Work, every, lock, one, run, stamp
-from storage.register import guardian_place
+from storage.family import guardian_place
 from storage.vault import Vault
 
 _PAGE = 500

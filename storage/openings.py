@@ -1,5 +1,7 @@
 """Accounts that are being opened in an outside service, until it has acknowledged them.
 
+New passwords of those that are open go the same way: who waits for one is in its parcel.
+
 An opening takes its guardian in the transaction of the parent's last press, together with the
 parcel that goes to the service; the account comes to be in the transaction of the reply that says
 so (I1). What has come to its end without an account may be there all the same, when an answer was
@@ -10,11 +12,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from flows.inputs import AccountElsewhere, AccountExists, PasswordGone
+from flows.inputs import AccountElsewhere, AccountExists, AccountUnchanged, PasswordGone
 from flows.outputs import OpenAccount
 from flows.policy import DAY
-from storage.accounts import Accounts, account_place, lock_guardians, reserved_place, stem
-from storage.audit import PARENT, Action, note
+from storage.accounts import Account, Accounts, lock_guardians, reserved_place, stem
 from storage.database import Work, every, one, run, stamp
 from storage.directories import There
 from storage.outbox import ACCOUNT, Outbox, Parcel
@@ -157,7 +158,6 @@ class Openings:
         if not gone:  # the person was erased meanwhile
             yield from remove_there(self._outbox, opening.key, there.id, now)
             return False
-        key = self._vault.key("identifier", there.identifier)
         person = {
             "identifier": there.identifier,
             "last": opening.last,
@@ -165,21 +165,14 @@ class Openings:
             "phone": opening.phone,
             "there": there.id,
         }
-        rows = yield from run(
-            "INSERT INTO accounts"
-            " (identifier_key, password_hash, sealed, chat, opened_at, account_key, told)"
-            " VALUES (?, '', ?, ?, ?, ?, ?) RETURNING id",
-            key,
-            self._vault.seal(person, account_place(key)),
+        yield from self._accounts.store(
+            person,
+            opening.guardians,
+            opening.confirmed,
             opening.chat,
-            stamp(now),
-            opening.key,
-            told,
-        )
-        yield from self._accounts.belongs(rows[0][0], opening.guardians, opening.confirmed)
-        children = len(opening.confirmed)
-        yield from note(
-            self._vault, PARENT, Action.ACCOUNT_OPENED, opening.chat, now, children=children
+            now,
+            key=opening.key,
+            told=told,
         )
         return True
 
@@ -188,6 +181,30 @@ class Openings:
         yield from self._outbox.finish(parcel, "failed")
         yield from run("UPDATE openings SET under_way = 0 WHERE account_key = ?", opening.key)
         return True
+
+    # ---- another password --------------------------------------------------------------------
+
+    def set_password(
+        self, account: Account, digest: str, chat: bytes, now: datetime
+    ) -> Work[AccountUnchanged | PasswordGone | bytes]:
+        """Ask for it: the account's key, under which the parcel lies; or what stands against it."""
+        if account.key is None:  # it was opened here, before there was a service
+            return AccountUnchanged()
+        until: datetime | None = now + GIVEN_UP
+        if self.needs == "password":
+            until = yield from self.passwords.until(chat, now)
+        if until is None:
+            return PasswordGone()
+        body = {"do": "password", "chat": chat.hex(), "identifier": account.identifier}
+        if self.needs == "digest":
+            body["digest"] = digest
+        yield from self._outbox.add(account.key, ACCOUNT, body, now, until)
+        return account.key
+
+    def password_asked(self, parcel: Parcel, status: str) -> Work[None]:
+        """It has come to its end: nothing is kept for it any more."""
+        yield from self._outbox.finish(parcel, status)
+        yield from self.passwords.forget(bytes.fromhex(parcel.body["chat"]))
 
 
 def abandon(vault: Vault, now: datetime) -> Work[int]:

@@ -140,6 +140,24 @@ class Outbox:
             "UPDATE outbox SET status = ?, body = NULL WHERE id = ?", status, parcel.number
         )
 
+    def finish_once(self, parcel: Parcel, status: str) -> Work[bool]:
+        """The same, once: False where it waits no more already."""
+        rows = yield from run(
+            "UPDATE outbox SET status = ?, body = NULL"
+            " WHERE id = ? AND status IN ('waiting', 'sending') RETURNING id",
+            status,
+            parcel.number,
+        )
+        return bool(rows)
+
+    def is_waiting(self, parcel: Parcel) -> Work[bool]:
+        """Whether it is not done with."""
+        row = yield from one(
+            "SELECT count(*) FROM outbox WHERE id = ? AND status IN ('waiting', 'sending')",
+            parcel.number,
+        )
+        return bool(row and row[0])
+
     def finish_sms(
         self, parcel: Parcel, status: str, failure: str, taken: Taken | None, now: datetime
     ) -> Work[None]:
@@ -258,13 +276,23 @@ class Outbox:
             kind,
         )
 
+    def drop_lasting(self, chat: bytes, kind: str) -> Work[None]:
+        """The same, but for what is only good until some time: that stays."""
+        yield from run(
+            "UPDATE outbox SET status = 'dropped', body = NULL"
+            " WHERE chat = ? AND kind = ? AND status = 'waiting' AND expires_at IS NULL",
+            chat,
+            kind,
+        )
+
     def drop_codes(self, chat: bytes) -> Work[None]:
         """Codes that are cancelled or replaced need not leave any more."""
         yield from run(
             "UPDATE outbox SET status = 'dropped', body = NULL"
-            " WHERE chat = ? AND kind = ? AND status = 'waiting' AND expires_at IS NOT NULL",
+            " WHERE chat = ? AND kind IN (?, ?) AND status = 'waiting' AND expires_at IS NOT NULL",
             chat,
             SMS,
+            EMAIL,
         )
 
     def waiting(self, worker: int) -> Work[list[tuple[bytes, str]]]:

@@ -1,5 +1,6 @@
 """Who may activate: look-ups in the register that the importers filled."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
@@ -7,7 +8,6 @@ from flows.inputs import (
     AccountExists,
     BirthdateRight,
     BirthdateWrong,
-    ChildKnown,
     GuardianMatched,
     NameDiffers,
     NoChildYet,
@@ -15,8 +15,11 @@ from flows.inputs import (
 )
 from flows.policy import DAY, Policy
 from flows.questions.name import fold, same_first, same_last
-from storage.accounts import Accounts
+from storage.accounts import Account, Accounts
 from storage.database import Work, every, lock, one
+from storage.family import guardian_place, pupil_place, pupils_of, same_person
+from storage.letters import Letters
+from storage.life import Acting, Life
 from storage.tallies import count, tally
 from storage.vault import Vault
 
@@ -44,6 +47,8 @@ class Register:
         self._vault = vault
         self._accounts = accounts
         self._policy = policy
+        self._life = Life(vault, policy, accounts)
+        self._letters = Letters(vault, policy)
 
     def knows(self, phone: str) -> Work[bool]:
         """Whether any guardian has this number."""
@@ -67,21 +72,85 @@ class Register:
             for known in [self._vault.open(sealed, guardian_place(uai, source_key))]
         ]
 
-    def match(self, chat: bytes, phone: str, last: str, first: str, now: datetime) -> Work[Matched]:
-        """Who has this proven number and this name, and what keeps them from activating."""
-        people = yield from self._guardians_of(phone)
+    def _opened_with(self, phone: str, last: str, first: str) -> Work[list[Person]]:
+        """The same for those whose account has this number, whatever the register has.
+
+        They bear the name that they gave for the account, too.
+        """
+        people = []
+        for account in (yield from self._accounts.with_phone(phone)):
+            told = same_last(last, account.last, "") and same_first(first, account.first)
+            for person in (yield from self._people(account.guardians)):
+                alike = same_first(first, person.first)
+                known = person.first if alike else account.first
+                own = Person(person.guardian, person.birth, account.last, known)
+                people.append(own if told else person)
+        return people
+
+    def _people(self, guardians: Iterable[int]) -> Work[list[Person]]:
+        people = []
+        for guardian in guardians:
+            row = yield from one(
+                "SELECT uai, source_key, sealed FROM guardians WHERE id = ?", guardian
+            )
+            if row is not None:
+                known = self._vault.open(row[2], guardian_place(row[0], row[1]))
+                people.append(Person(guardian, known["birth"], known["usage"], known["first"]))
+        return people
+
+    def match(
+        self,
+        chat: bytes,
+        phone: str,
+        last: str,
+        first: str,
+        now: datetime,
+        *,
+        letter: bool = False,
+        also: set[bytes] | None = None,
+    ) -> Work[Matched]:
+        """Who has this proven number and this name, and what keeps them from activating.
+
+        By a `letter` that this conversation holds, it is the person whom it is for. `also` gathers
+        who else has something to send then.
+        """
+        if letter:
+            people = yield from self._written_to(chat, now)
+        else:
+            people = yield from self._guardians_of(phone)
+            known = {person.guardian for person in people}
+            owners = yield from self._opened_with(phone, last, first)
+            people += [person for person in owners if person.guardian not in known]
         named = _one_person([one for one in people if one.is_named(last, first)], first)
         if not named:
             return NameDiffers((yield from self._name_tries_left(chat, now)))
         guardians = tuple(person.guardian for person in named)
-        identifier = yield from self._accounts.identifier_of(guardians)
-        if identifier is not None:
-            return AccountExists(identifier)
+        acting = Acting(chat, now, also=set() if also is None else also)
+        account = yield from self._account_of(guardians, phone, acting)
+        if account is not None:
+            return (yield from self._life.show(account, phone, acting, letter=letter))
         matched = yield from self._children_of(named)
         if isinstance(matched, GuardianMatched):
             identifier = yield from self._accounts.reserve(guardians, last, first)
             return replace(matched, identifier=identifier)
         return matched
+
+    def _account_of(
+        self, guardians: tuple[int, ...], phone: str, acting: Acting
+    ) -> Work[Account | None]:
+        """The account of these records; of several, the one with the number that was proved."""
+        found = yield from self._accounts.of_guardians(guardians)
+        alive = yield from self._life.alive(found, acting)
+        with_phone = [account for account in alive if account.phone == phone]
+        return next(iter(with_phone or alive), None)
+
+    def _written_to(self, chat: bytes, now: datetime) -> Work[list[Person]]:
+        """Whom this conversation's letters are for, with their records of other schools."""
+        held = yield from self._letters.held_by(chat, now)
+        guardians = set(held)
+        for guardian in held:
+            guardians |= set((yield from same_person(self._vault, [guardian])))
+        return (yield from self._people(sorted(guardians)))
 
     def _name_tries_left(self, chat: bytes, now: datetime) -> Work[int]:
         yield from count("name", chat, now)
@@ -91,31 +160,30 @@ class Register:
         return max(min(left), 0)
 
     def _children_of(self, named: list[Person]) -> Work[Matched]:
-        legal, linked = [], False
-        for person in named:
-            rows = yield from every(
-                "SELECT pupils.id, pupils.uai, source_key, sealed, legal, name FROM links"
-                " JOIN pupils ON pupils.id = links.pupil JOIN schools ON schools.uai = pupils.uai"
-                " WHERE guardian = ? AND gone_at IS NULL ORDER BY pupils.id",
-                person.guardian,
-            )
-            linked = linked or bool(rows)
-            legal += [row for row in rows if row[4]]
-        if linked and not legal:
+        guardians = tuple(person.guardian for person in named)
+        legal = yield from pupils_of(self._vault, guardians)
+        if not legal and (yield from self._has_pupil(guardians)):
             return NotLegalGuardian()
-        children, avoid = [], {name for person in named for name in _names(person)}
-        for pupil, uai, source_key, sealed, _, school in legal:
-            known = self._vault.open(sealed, pupil_place(uai, source_key))
-            if known["birthdate"] is None:
-                continue  # cannot be confirmed (the tutorial, step 9): the import's report says so
-            children.append(
-                ChildKnown(pupil, known["first"], known["last"][:1].upper(), school or uai)
-            )
-            avoid |= {known["first"], known["last"], known["birthdate"]}
+        # Who has no birthdate cannot be confirmed (the tutorial, step 9): the import's report says.
+        children = [child for child in legal if child.birthdate is not None]
         if not children:
             return NoChildYet()
-        guardians = tuple(person.guardian for person in named)
-        return GuardianMatched(guardians, tuple(children), tuple(sorted(avoid)))
+        avoid = {name for person in named for name in _names(person)}
+        for child in children:
+            avoid |= {child.last, child.first, child.birthdate or ""}
+        known = tuple(child.known for child in children)
+        return GuardianMatched(guardians, known, tuple(sorted(avoid)))
+
+    def _has_pupil(self, guardians: tuple[int, ...]) -> Work[bool]:
+        for guardian in guardians:
+            row = yield from one(
+                "SELECT 1 FROM links JOIN pupils ON pupils.id = links.pupil"
+                " WHERE guardian = ? AND gone_at IS NULL",
+                guardian,
+            )
+            if row:
+                return True
+        return False
 
     def check_birthdate(
         self, chat: bytes, pupil: int, birthdate: date, now: datetime
@@ -164,13 +232,3 @@ def _one_person(named: list[Person], first: str) -> list[Person]:
 
 def _names(person: Person) -> list[str]:
     return [name for name in (person.birth, person.usage, person.first) if name]
-
-
-def guardian_place(uai: str, source_key: bytes) -> str:
-    """What a guardian's sealed record is bound to."""
-    return f"guardians:{uai}:{source_key.hex()}"
-
-
-def pupil_place(uai: str, source_key: bytes) -> str:
-    """What a pupil's sealed record is bound to."""
-    return f"pupils:{uai}:{source_key.hex()}"

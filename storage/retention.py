@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from flows.policy import DAY
 from storage.audit import SESAME, Action, note
 from storage.database import Database, Work, lock, run, stamp
+from storage.erasure import erase_closed
 from storage.openings import abandon
 from storage.passwords import Passwords
 from storage.vault import Vault
@@ -33,12 +34,16 @@ RULES: dict[str, tuple[str, str]] = {
     "codes": ("keep_codes", "expires_at < ?"),
     "outbox": ("keep_sent", "created_at < ? AND status NOT IN ('waiting', 'sending')"),
     "tallies": ("keep_counters", "at < ?"),
-    "chats": (
+    "sign_ins": ("keep_codes", "at < ? AND chat NOT IN (SELECT chat FROM chats)"),
+    "chats": (  # where an account is open its parent must be told of what happens to it
         "keep_counters",
         "updated_at < ? AND chat NOT IN"
-        " (SELECT chat FROM outbox WHERE status IN ('waiting', 'sending'))",
+        " (SELECT chat FROM outbox WHERE status IN ('waiting', 'sending'))"
+        " AND chat NOT IN (SELECT chat FROM sign_ins)",
     ),
     "invitations": ("keep_codes", "expires_at < ?"),
+    "letters": ("keep_codes", "expires_at < ?"),
+    "notices": ("keep_codes", "expires_at < ?"),
     "school_notes": ("keep_notes", "at < ?"),
     "guardians": (
         "keep_gone",
@@ -52,7 +57,14 @@ RULES: dict[str, tuple[str, str]] = {
 }
 """For each table: which of the lengths rules it, and which rows are older than that."""
 
-_KEYS = {"chats": "chat", "invitations": "token_key", "tallies": "at"}
+_KEYS = {
+    "chats": "chat",
+    "invitations": "token_key",
+    "letters": "code_key",
+    "notices": "notice_key",
+    "sign_ins": "chat",
+    "tallies": "at",
+}
 """What rows are deleted by, in its order, where that is not `id`."""
 
 
@@ -60,7 +72,9 @@ async def purge(
     database: Database, vault: Vault, keep: Retention, actor: str, now: datetime
 ) -> dict[str, int]:
     """Delete what was kept long enough; how many rows of each table went."""
-    gone = {}
+    gone = {"accounts": 0}
+    while await database.run(erase_closed(vault, actor, now)):
+        gone["accounts"] += 1
     for table, (length, old) in RULES.items():
         before = stamp(now - getattr(keep, length))
         gone[table] = 0

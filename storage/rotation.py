@@ -8,10 +8,10 @@ from storage.accounts import account_place, reserved_place
 from storage.audit import Action, note
 from storage.conversations import address_place, chat_place
 from storage.database import Database, Work, every, run_many
+from storage.family import guardian_place, pupil_place
 from storage.openings import opening_place
 from storage.outbox import outbox_place
 from storage.passwords import password_place
-from storage.register import guardian_place, pupil_place
 from storage.vault import Vault, put_in_force
 
 _BATCH = 500

@@ -4,6 +4,7 @@ from datetime import datetime
 
 from storage import tallies
 from storage.audit import Action, note
+from storage.codes import login_key
 from storage.database import Work, every, lock, run
 from storage.erasure import Person
 from storage.vault import Vault
@@ -26,6 +27,8 @@ def lift(
         yield from lock("chat", chat)
     for number in sorted(phones):
         yield from tallies.clear(vault.key("phone", number))
+    for identifier in sorted(identifier for person in people for identifier in person.identifiers):
+        yield from tallies.clear(login_key(vault, identifier))
     for guardian in (guardian for person in people for guardian in person.guardians):
         for (pupil,) in (yield from every("SELECT pupil FROM links WHERE guardian = ?", guardian)):
             yield from tallies.clear(vault.key("pupil", pupil))

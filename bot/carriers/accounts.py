@@ -7,31 +7,35 @@ is opened twice: a parcel that may have left is looked up first, under that key 
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from datetime import datetime
 from functools import partial
 from typing import TypeVar
 
 from bot.carriers.ledger import Ledger, Together
 from bot.logs import Event, Log, place_of
 from flows.inputs import (
+    AccountChanged,
     AccountLate,
     AccountNotOpened,
     AccountOpened,
+    AccountUnchanged,
     FromWorld,
     PasswordGone,
     PasswordNotTaken,
 )
 from flows.secret import Secret
 from storage import told
+from storage.accounts import Account
 from storage.conversations import Address
-from storage.database import StorageError
+from storage.database import StorageError, Work
 from storage.directories import (
     Directory,
     DirectoryDown,
     DirectoryFault,
     DirectoryRefused,
     DirectoryUnclear,
-    There,
 )
+from storage.life import Acting, Life
 from storage.openings import Opening, Openings
 from storage.outbox import Parcel
 from storage.vault import Vault
@@ -51,8 +55,17 @@ class AccountDoor:
     once = True
 
     def __init__(
-        self, ledger: Ledger, directory: Directory, openings: Openings, vault: Vault
+        self,
+        ledger: Ledger,
+        directory: Directory,
+        openings: Openings,
+        vault: Vault,
+        life: Life,
+        post: Callable[[bytes], None],
     ) -> None:
+        """`post(chat)` is called where something was put in for another conversation."""
+        self._life = life
+        self._post = post
         self._ledger = ledger
         self._directory = directory
         self._openings = openings
@@ -64,6 +77,8 @@ class AccountDoor:
         match parcel.body["do"]:
             case "open":
                 await self._open(parcel)
+            case "password":
+                await self._set_password(parcel)
             case "change":
                 await self._change(parcel)
             case _:
@@ -81,7 +96,7 @@ class AccountDoor:
         opening = await ledger.note(self._openings.read, parcel.chat)
         if opening is None:  # the person was erased
             return await ledger.finish(parcel, "dropped")
-        secret = await self._secret(opening, parcel)
+        secret = await self._secret(opening.chat, parcel)
         if secret is None:
             needs = self._openings.needs
             return await self._ended(
@@ -91,39 +106,39 @@ class AccountDoor:
         again = bool(parcel.attempts or parcel.body["again"])
         try:
             there = await self._patiently(
-                opening, self._directory.open(account, secret, again=again)
+                opening.chat, self._directory.open(account, secret, again=again)
             )
         except DirectoryRefused as refused:
             log(Event.ACCOUNT_REFUSED, kind=refused.kind)
             await self._refused(opening, parcel, refused)
         except (DirectoryDown, DirectoryUnclear) as failed:
             log(Event.ACCOUNT_WAITS, kind=type(failed).__name__)
-            await self._late(opening, parcel)
+            await self._late(opening.chat, parcel)
         except Exception as error:  # a library's mistake, or ours: nobody knows what was done
             log(Event.ACCOUNT_FAILED, kind=type(error).__name__, place=place_of(error))
-            await self._late(opening, parcel)
+            await self._late(opening.chat, parcel)
         else:
             digest = told.digest(self._vault, account)
             done = partial(self._openings.opened, opening, there, digest, parcel)
-            await self._tell(opening, AccountOpened(there.identifier), done)
+            await self._tell(opening.chat, AccountOpened(there.identifier), done)
         return None
 
-    async def _secret(self, opening: Opening, parcel: Parcel) -> Secret | None:
+    async def _secret(self, chat: bytes, parcel: Parcel) -> Secret | None:
         """The password or its hash; None where the time for it is over."""
         now = self._ledger.clock()
         if parcel.expires_at and parcel.expires_at <= now:
             return None
         if self._openings.needs == "digest":
             return Secret(parcel.body["digest"])
-        return await self._ledger.note(self._openings.passwords.of, opening.chat, now)
+        return await self._ledger.note(self._openings.passwords.of, chat, now)
 
-    async def _patiently(self, opening: Opening, asked: Awaitable[There]) -> There:
+    async def _patiently(self, chat: bytes, asked: Awaitable[T]) -> T:
         """The answer; the parent is told when it takes long."""
         asking = asyncio.ensure_future(asked)
         try:
             done, _ = await asyncio.wait({asking}, timeout=PATIENCE)
             if not done:
-                await self._tell(opening, AccountLate())
+                await self._tell(chat, AccountLate())
                 done, _ = await asyncio.wait({asking}, timeout=LONGEST - PATIENCE)
             if not done:
                 raise DirectoryUnclear("The account service takes too long.")
@@ -139,28 +154,28 @@ class AccountDoor:
                 await self._ledger.note(self._openings.rename, opening)
                 await self._ledger.later(parcel, 0)
             case "rights":  # the operator's to mend: it goes on by itself then
-                await self._late(opening, parcel)
+                await self._late(opening.chat, parcel)
             case "password":
                 await self._ended(opening, parcel, PasswordNotTaken())
-            case "schema":
+            case "schema" | "gone":
                 await self._ended(opening, parcel, AccountNotOpened())
 
-    async def _late(self, opening: Opening, parcel: Parcel) -> None:
+    async def _late(self, chat: bytes, parcel: Parcel) -> None:
         await self._ledger.later(parcel, AGAIN)
-        await self._tell(opening, AccountLate())
+        await self._tell(chat, AccountLate())
 
     async def _ended(self, opening: Opening, parcel: Parcel, why: FromWorld) -> None:
-        await self._tell(opening, why, partial(self._openings.ended, opening, parcel))
+        await self._tell(opening.chat, why, partial(self._openings.ended, opening, parcel))
 
     async def _tell(
         self,
-        opening: Opening,
+        chat: bytes,
         happened: FromWorld,
         together: Together | None = None,
     ) -> None:
         """Tell the parent; `together` is noted in the same transaction."""
         ledger = self._ledger
-        address = await ledger.note(ledger.conversations.address, opening.chat)
+        address = await ledger.note(ledger.conversations.address, chat)
         if address is not None:
             await ledger.tell(address, happened, together)
         elif together is not None:
@@ -168,6 +183,76 @@ class AccountDoor:
         if together is not None:
             with suppress(StorageError):  # the password leaves the journal, too; or a little later
                 await ledger.database.forget_deleted()
+
+    # ---- another password --------------------------------------------------------------------
+
+    async def _set_password(self, parcel: Parcel) -> None:
+        """Set it. After an answer that was lost, or a crash, it is set once more."""
+        chat = bytes.fromhex(parcel.body["chat"])
+        acting = Acting(chat, self._ledger.clock())
+        account = await self._ledger.note(self._may_set, parcel, acting)
+        if not isinstance(account, Account):
+            return await self._not_set(parcel, account)
+        secret = await self._secret(chat, parcel)
+        if secret is None:
+            kept = self._openings.needs == "password"
+            return await self._not_set(parcel, PasswordGone() if kept else AccountUnchanged())
+        try:
+            await self._patiently(chat, self._sets(parcel, secret))
+        except DirectoryRefused as refused:
+            log(Event.ACCOUNT_REFUSED, kind=refused.kind)
+            match refused.kind:
+                case "rights":  # the operator's to mend: it goes on by itself then
+                    await self._late(chat, parcel)
+                case "password":
+                    await self._not_set(parcel, PasswordNotTaken())
+                case _:
+                    await self._not_set(parcel, AccountUnchanged())
+        except (DirectoryDown, DirectoryUnclear) as failed:
+            log(Event.ACCOUNT_WAITS, kind=type(failed).__name__)
+            await self._late(chat, parcel)
+        except Exception as error:  # a library's mistake, or ours
+            log(Event.ACCOUNT_FAILED, kind=type(error).__name__, place=place_of(error))
+            await self._late(chat, parcel)
+        else:
+            await self._password_set(chat, parcel)
+        return None
+
+    def _may_set(self, parcel: Parcel, acting: Acting) -> Work[Account | FromWorld]:
+        """Whether it may still be set: the account, or what has become of it meanwhile."""
+        account = yield from self._life.may_change(parcel.body["identifier"], acting)
+        if isinstance(account, Account) and account.key != parcel.chat:  # erased, and opened anew
+            return AccountUnchanged()
+        return account
+
+    async def _sets(self, parcel: Parcel, secret: Secret) -> None:
+        found = await self._ledger.note(told.of_account, self._vault, parcel.chat)
+        if found is None:
+            raise DirectoryRefused("gone", "The account was erased.")
+        await self._directory.set_password(found[0], secret)
+        if not found[1].active:  # some directories lift a lock when a password is set
+            await self._directory.change(*found)
+
+    async def _password_set(self, chat: bytes, parcel: Parcel) -> None:
+        """From now on it is the account's, and the account is open in this conversation alone."""
+        acting = Acting(chat, self._ledger.clock())
+
+        def done(_now: datetime) -> Work[bool]:
+            account = yield from self._may_set(parcel, acting)
+            yield from self._openings.password_asked(parcel, "sent")
+            yield from self._life.password_set(parcel.body["identifier"], acting)
+            return isinstance(account, Account)  # else the parent was told what came between
+
+        await self._tell(chat, AccountChanged("password_set"), done)
+        for other in acting.also:
+            self._post(other)
+
+    async def _not_set(self, parcel: Parcel, why: FromWorld) -> None:
+        def done(_now: datetime) -> Work[bool]:
+            yield from self._openings.password_asked(parcel, "failed")
+            return True
+
+        await self._tell(bytes.fromhex(parcel.body["chat"]), why, done)
 
     # ---- later -------------------------------------------------------------------------------
 

@@ -1,4 +1,7 @@
-"""SMS: codes, and identifiers that parents have sent to themselves. Each leaves at most once."""
+"""SMS: codes, identifiers that parents have sent to themselves, notices to other guardians.
+
+Each leaves at most once. A notice belongs to a guardian: there is no conversation to tell.
+"""
 
 import asyncio
 from collections.abc import Container
@@ -33,10 +36,9 @@ class Texting:
 
     async def carry(self, parcel: Parcel, address: Address | None) -> None:
         """Hand it over; where it is for nobody do the same, but for the sender."""
-        assert address is not None  # noqa: S101 - it was for a channel of ours
         if parcel.expires_at and parcel.expires_at <= self._ledger.clock():
             return await self._finish(parcel, "expired")  # dead on arrival
-        if self._is_down:
+        if self._is_down and address is not None:
             await self._ledger.tell(address, SmsDelayed())
         if not parcel.body["to"]:
             return await self._finish(parcel)
@@ -57,7 +59,7 @@ class Texting:
             await self._finish(parcel, taken=note)
         return None
 
-    async def _refused(self, address: Address, parcel: Parcel, refused: SmsRefused) -> None:
+    async def _refused(self, address: Address | None, parcel: Parcel, refused: SmsRefused) -> None:
         if refused.kind in OPERATORS_FAULT:
             log(Event.SMS_ACCOUNT, kind=refused.kind)
         if refused.final:
@@ -74,8 +76,10 @@ class Texting:
         """It may have left: never again."""
         await self._finish(parcel, "unclear")
 
-    async def _not_sent(self, address: Address, parcel: Parcel, failure: str) -> None:
+    async def _not_sent(self, address: Address | None, parcel: Parcel, failure: str) -> None:
         await self._finish(parcel, failure)
+        if address is None:
+            return
         if parcel.expires_at is None:  # the identifier, after the proof: there honesty is allowed
             await self._ledger.tell(address, TextFailed())
         elif failure == "refused":  # the conversation says it to nobody whom it would tell anything

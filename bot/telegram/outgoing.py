@@ -106,6 +106,7 @@ class TelegramChannel:
                 entities=entities,
                 reply_markup=markup,
                 link_preview_options=_NO_PREVIEW,
+                disable_notification=reply.silent,
             )
             return message.message_id
 

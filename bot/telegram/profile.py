@@ -11,7 +11,9 @@ from bot.logs import Event, Log
 
 log = Log("telegram")
 
-COMMANDS = ("help", "back", "status", "language", "human", "start", "cancel", "erase")
+COMMANDS = (
+    *("help", "back", "status", "language", "human", "start", "cancel", "privacy", "erase"),
+)
 
 
 async def introduce(bot: Bot, contact: str = "") -> None:

@@ -127,8 +127,10 @@ class Page:
         self._turns = 0
         self._whole = asyncio.Lock()  # a turn, or a page
         self.transcript = Transcript(self._now, lang)
-        show, note = self.transcript.show_sms, self.transcript.note
-        self.sandbox = Sandbox(settings, HERE, self.transcript, show, note, lang, clock)
+        shown = self.transcript
+        self.sandbox = Sandbox(
+            settings, HERE, shown, shown.show_sms, shown.show_email, shown.note, lang, clock
+        )
 
     @property
     def url(self) -> str:

@@ -1,4 +1,4 @@
-"""The channel of a page: what was said, as bubbles, and the SMS, on a phone of their own."""
+"""The channel of a page: what was said, as bubbles, and SMS and e-mail, on a phone of their own."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -31,12 +31,13 @@ class Bubble:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """An SMS."""
+    """An SMS; or, with a subject, an e-mail."""
 
     name: str
     to: str
     text: str
     at: datetime
+    subject: str = ""
 
 
 def pieces(text: str, marks: Sequence[Mark]) -> Iterator[Piece]:
@@ -109,6 +110,12 @@ class Transcript:
         """An SMS on the phone beside the conversation."""
         self.changes += 1
         self.texts.append(Text(f"sms-{self._run}-{self.changes}", to, text, self.clock()))
+
+    def show_email(self, to: str, subject: str, text: str) -> None:
+        """An e-mail, beside the SMS."""
+        self.changes += 1
+        name = f"mail-{self._run}-{self.changes}"
+        self.texts.append(Text(name, to, text.strip(), self.clock(), subject))
 
     def _show(self, who: str, shown: tuple[Piece, ...], copy: str = "") -> str:
         self.changes += 1

@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol
 
 from flows.secret import Secret
 
-Kind = Literal["taken", "password", "schema", "rights"]
+Kind = Literal["taken", "password", "schema", "rights", "gone"]
 
 
 class DirectoryFault(Exception):
@@ -28,7 +28,7 @@ class DirectoryRefused(DirectoryFault):
     """It is surely not done, and will not be, asked in the same way.
 
     `kind`: `taken`, somebody else has the identifier; `password`, it does not take this one;
-    `schema`, it wants other attributes; `rights`, we may not.
+    `schema`, it wants other attributes; `rights`, we may not; `gone`, there is no such account.
     """
 
     def __init__(self, kind: Kind, line: str) -> None:
@@ -110,7 +110,10 @@ class Directory(Protocol):
         """
 
     async def set_password(self, there: str, secret: Secret) -> None:
-        """Give the account another password."""
+        """Give the account another password: the one before is dead when this returns.
+
+        It can be done twice. One that is not there any more is refused as `gone`.
+        """
 
     async def remove(self, there: str | None, account_key: str) -> None:
         """Remove it for good; without its id it is looked for. If there is none, that is fine."""

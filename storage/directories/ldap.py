@@ -105,8 +105,8 @@ class Ldap:
                 there = await self._find(connection, account)
                 if there is None:
                     raise DirectoryRefused("taken", "The directory has this identifier already.")
+        await self.set_password(there.id, secret)  # the overlay ppolicy lifts a lock by it
         await self.change(there.id, account)
-        await self.set_password(there.id, secret)
         return there
 
     async def change(self, there: str, account: Account) -> None:
@@ -114,7 +114,10 @@ class Ldap:
         wanted = self._attributes(account)
         for name, value in self._disabled.items():
             wanted[name] = [] if account.active else [value]
-        await self._modify(there, wanted)
+        try:
+            await self._modify(there, wanted)
+        except _Gone:
+            return
 
     async def set_password(self, there: str, secret: Secret) -> None:
         """As the port says."""
@@ -233,7 +236,7 @@ class Ldap:
         return found
 
     async def _modify(self, there: str, wanted: dict[str, list[str]]) -> None:
-        """Set these attributes; an entry that is there no more stays so."""
+        """Set these attributes."""
         async with self._connection() as connection:
             entry: Any = LDAPEntry(there, connection)
             for name, values in wanted.items():
@@ -241,7 +244,7 @@ class Ldap:
             try:
                 await entry.modify(timeout=ANSWERING)
             except bonsai.NoSuchObjectError:
-                return
+                raise _Gone from None
             except (bonsai.LDAPError, TimeoutError) as error:
                 raise _fault(error) from None
 
@@ -262,6 +265,13 @@ class Ldap:
             yield connection
         finally:
             connection.close()
+
+
+class _Gone(DirectoryRefused):
+    """There is no such entry."""
+
+    def __init__(self) -> None:
+        super().__init__("gone", "The directory has no such account.")
 
 
 def _password(digest: Secret) -> str:

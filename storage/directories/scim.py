@@ -42,6 +42,7 @@ _LEEWAY = 30  # seconds by which a token is renewed before it ends
 _UNCHECKED: dict[str, Any] = {"check_request_payload": False, "check_response_payload": False}
 
 Json = dict[str, Any]
+Ask = Callable[[AsyncSCIMClient], Awaitable[Any]]
 
 
 class Scim:
@@ -104,24 +105,21 @@ class Scim:
         client = await self._known()
         resource = self._resource(client, account)
         if self._can_patch(client):
-            return await self._patch(there, list(_replacements(resource)))
-        return await self._replace(there, resource)
+            return await self._write(_patch(there, list(_replacements(resource))))
+        return await self._write(_replace(there, resource))
 
     async def set_password(self, there: str, secret: Secret) -> None:
         """As the port says."""
         client = await self._known()
         if self._can_patch(client):
             change = {"op": "replace", "path": "password", "value": secret.reveal()}
-            return await self._patch(there, [change])
+            await self._ask(_patch(there, [change]))
+            return
         resource = await self._ask(lambda c: c.query(**_at(there)), reads=True)
         if not isinstance(resource, dict):
             raise DirectoryDown("The provider's answer cannot be read.")
         known = {name: value for name, value in resource.items() if name != "meta"}
-        return await self._replace(there, known | {"password": secret.reveal()})
-
-    async def _replace(self, there: str, resource: Json) -> None:
-        """For providers that do not patch: the whole account anew."""
-        await self._write(lambda c: c.replace("User", resource | {"id": there}, **_at(there)))
+        await self._ask(_replace(there, known | {"password": secret.reveal()}))
 
     async def remove(self, there: str | None, account_key: str) -> None:
         """As the port says."""
@@ -295,11 +293,7 @@ class Scim:
             raise DirectoryUnclear("The provider's answer cannot be read.")
         return There(str(made["id"]), str(made["userName"]))
 
-    async def _patch(self, there: str, operations: list[Json]) -> None:
-        body = {"schemas": [_PATCH], "Operations": operations}
-        await self._write(lambda c: c.modify("User", there, body, **_UNCHECKED))
-
-    async def _write(self, work: Callable[[AsyncSCIMClient], Awaitable[Any]]) -> None:
+    async def _write(self, work: Ask) -> None:
         """Change what is there; what is there no more stays so."""
         try:
             await self._ask(work)
@@ -308,17 +302,10 @@ class Scim:
 
     # ---- asking ------------------------------------------------------------------------------
 
-    async def _ask(
-        self, work: Callable[[AsyncSCIMClient], Awaitable[Any]], *, reads: bool = False
-    ) -> Any:
+    async def _ask(self, work: Ask, *, reads: bool = False) -> Any:
         return await self._asked(await self._known(), work, reads)
 
-    async def _asked(
-        self,
-        client: AsyncSCIMClient,
-        work: Callable[[AsyncSCIMClient], Awaitable[Any]],
-        reads: bool,
-    ) -> Any:
+    async def _asked(self, client: AsyncSCIMClient, work: Ask, reads: bool) -> Any:
         """The provider's answer; a token that it does not take any more is renewed, once."""
         fresh = await self._authorise()
         status, answer = await _attempt(client, work, reads)
@@ -375,20 +362,28 @@ async def _list(asked: Json, client: AsyncSCIMClient) -> Any:
     return await client.query(query_parameters=asked, url="/Users", **_UNCHECKED)
 
 
+def _patch(there: str, operations: list[Json]) -> Ask:
+    body = {"schemas": [_PATCH], "Operations": operations}
+    return lambda client: client.modify("User", there, body, **_UNCHECKED)
+
+
+def _replace(there: str, resource: Json) -> Ask:
+    """For providers that do not patch: the whole account anew."""
+    return lambda client: client.replace("User", resource | {"id": there}, **_at(there))
+
+
 class _Gone(DirectoryRefused):
     """There is no such account."""
 
     def __init__(self) -> None:
-        super().__init__("schema", "The provider has no such account, or this is not its address.")
+        super().__init__("gone", "The provider has no such account, or this is not its address.")
 
 
 def _at(there: str) -> Json:
     return {"url": f"/Users/{quote(there, safe='')}", **_UNCHECKED}
 
 
-async def _attempt(
-    client: AsyncSCIMClient, work: Callable[[AsyncSCIMClient], Awaitable[Any]], reads: bool
-) -> tuple[int, Any]:
+async def _attempt(client: AsyncSCIMClient, work: Ask, reads: bool) -> tuple[int, Any]:
     """The HTTP status, and what came with it."""
     try:
         answer = await work(client)

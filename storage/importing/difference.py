@@ -4,8 +4,8 @@ from datetime import datetime
 from typing import NamedTuple
 
 from storage.database import Work, every, run, run_many, stamp
+from storage.family import guardian_place
 from storage.importing.records import folded
-from storage.register import guardian_place
 from storage.vault import Vault
 
 # Nearly everybody has the same identifier as before, and the same name. In the school's last

@@ -6,10 +6,10 @@ from typing import Any
 
 from flows.questions.name import same_first, same_last
 from storage.database import Work, every, run
+from storage.family import guardian_place, pupil_place
 from storage.importing.difference import Changes
 from storage.importing.mobiles import LANDLINE, NO_MOBILE, NOT_A_NUMBER, SPECIAL
 from storage.importing.records import folded
-from storage.register import guardian_place, pupil_place
 from storage.vault import Vault
 
 REASONS = (

@@ -12,10 +12,10 @@ from flows.questions.name import fold
 from flows.questions.phone import region_of_uai
 from storage.database import Work, every, run, run_many
 from storage.erasure import erased_keys
+from storage.family import guardian_place, pupil_place
 from storage.importing.mobiles import mobiles_of
 from storage.importing.recognise import Export
 from storage.importing.records import Guardian, Link, Pupil, Record, RefusedFile, folded
-from storage.register import guardian_place, pupil_place
 from storage.vault import Vault
 
 _BATCH = 2_000

@@ -27,8 +27,8 @@ from storage.database import Work, run
 from storage.outbox import REPLY
 from storage.sqlite import Sqlite
 from tests.conversations.roads import CODE_OF_MARIE, MARIE
-from tests.conversations.test_unknown import NEVER_SENT, SCRIPTS, school
-from tests.helpers.dialogue import Dialogue
+from tests.conversations.test_unknown import NEVER_SENT, SCRIPTS, WRONG, school
+from tests.helpers.dialogue import PASSWORD, Dialogue
 from tests.helpers.parent import core_parent
 from tests.helpers.school import School
 
@@ -85,6 +85,109 @@ async def test_known_and_unknown_give_the_database_the_same_statements(
     for (line, one), (_, other) in zip(known, unknown, strict=True):
         assert one == other, line
     assert any("INSERT INTO codes" in text for _, texts in known for text in texts)
+
+
+# ---- who has an account ----------------------------------------------------------------------
+
+LOGIN = "m.dupont"
+FORGOTTEN = ("(comes)", "[parent]", "[forgot_password]")
+ASKED = {
+    "login": (*FORGOTTEN, LOGIN),
+    "number": (*FORGOTTEN, MARIE[2]),
+    "my account": ("(comes)", "[parent]", "[manage]", LOGIN),
+    "identifier": ("(comes)", "[parent]", "[forgot_identifier]", *MARIE, "[yes]"),
+    "activation": CODE_OF_MARIE,
+}
+TRIED = {
+    "wrong codes": (*WRONG, "666666", "[resend]"),
+    "a pause": (*WRONG, "(wait 1m)", "[resend]", *WRONG, "hm", "(wait 15m)", "hm", "hm"),
+    "too early": ("[resend]", "(wait 59s)", "[resend]", "(wait 1s)", "[resend]", "111111"),
+    "all resends": (
+        *("(wait 1m)", "[resend]", "(wait 2m)", "[resend]", "(wait 5m)", "[resend]"),
+        *("(wait 9m)", "[resend]", "[resend]", "[back]"),
+    ),
+    "expired": ("(wait 30m)", "111111", "[resend]", "111111"),
+    "nothing arrives": ("(wait 90s)", "[nothing_arrives]", "[resend]", "111111", "[back]"),
+    "stop and erase": ("/annuler", "[stop]", *FORGOTTEN, LOGIN, "111111", "/effacer", "hm"),
+    "both, by turns": ("[back]", "/annuler", "[stop]", *FORGOTTEN, MARIE[2], "111111"),
+    "a day later": ("(wait 24h)", "111111", "hm"),
+    "a restart": ("(restart)", "111111", "(restart)", "[resend]"),
+}
+BY_ITSELF = {
+    "no letter": ("(comes)", "[parent]", "[letter]", *("ABCD-EFGH-JKMN",) * 6, "hm"),
+    "no notice": ("(comes)", *("NON ABCD-EFGH-JKMN",) * 12),
+    "many logins": (*FORGOTTEN, LOGIN, "[back]", "m.durand", "[back]", LOGIN, "(wait 61s)", LOGIN),
+    "many conversations": (*(("(anew)", *FORGOTTEN, LOGIN, "111111", "(wait 2m)") * 6),),
+    "numbers after logins": (
+        *(("(anew)", *FORGOTTEN, LOGIN, "111111", "(wait 2m)") * 4),
+        *("(anew)", *CODE_OF_MARIE, "111111", "(anew)", *FORGOTTEN, MARIE[2], "111111"),
+    ),
+}
+ABOUT_ACCOUNTS = {
+    **{
+        f"{how}: {what}": (*way, *then)
+        for how, way in ASKED.items()
+        for what, then in TRIED.items()
+    },
+    **BY_ITSELF,
+}
+
+
+async def of_stranger(
+    path: Path, script: tuple[str, ...], has_account: bool, patch: pytest.MonkeyPatch
+) -> tuple[list[object], list[object], int]:
+    """What a stranger reads line by line, the statements, and how many SMS it makes leave.
+
+    Marie has activated a month ago, or has only asked for a code.
+    """
+    codes, given, read, done = iter(["123456"]), list[str](), list[object](), list[object]()
+    plain = Sqlite.run
+
+    async def run_watched(database: Sqlite, work: Work[T]) -> T:
+        return await plain(database, watched(work, given))
+
+    async with core_parent(
+        path, school(with_marie=True), make_code=lambda: next(codes, NEVER_SENT)
+    ) as parent:
+        marie = Dialogue(parent, "fr")
+        await marie.follows(*CODE_OF_MARIE)
+        if has_account:
+            await marie.follows("(code)", PASSWORD, PASSWORD, "oui 14/03/2014", "[activate_now]")
+            marie.hears("done.ask")
+        await parent.waits(days=31)
+        sent = len(parent.sms.received)
+        strangers = 1
+        stranger = Dialogue(parent.beside("stranger 1", "fr"), "fr")
+        patch.setattr(Sqlite, "run", run_watched)
+        for line in script:
+            given.clear()
+            if line == "(anew)":
+                strangers += 1
+                stranger = Dialogue(parent.beside(f"stranger {strangers}", "fr"), "fr")
+                continue
+            if not line.startswith("[") or stranger.offers(line[1:-1]):
+                await stranger.does(line)
+            if line.startswith("(wait"):
+                continue  # Marie's own conversation expires meanwhile, or does not
+            read.append((line, [reply.to_dict() for reply in stranger.parent.replies]))
+            done.append((line, sorted(given)))
+        patch.undo()
+        return read, done, len(parent.sms.received) - sent
+
+
+@pytest.mark.parametrize("script", ABOUT_ACCOUNTS.values(), ids=ABOUT_ACCOUNTS)
+async def test_who_has_an_account_is_not_told(
+    tmp_path: Path, script: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a proof all is the same, by the number and by the identifier: words and work."""
+    one = await of_stranger(tmp_path / "one.sqlite3", script, True, monkeypatch)
+    other = await of_stranger(tmp_path / "other.sqlite3", script, False, monkeypatch)
+    for (line, known), (_, unknown) in zip(one[0], other[0], strict=True):
+        assert known == unknown, line
+    for (line, known), (_, unknown) in zip(one[1], other[1], strict=True):
+        assert known == unknown, line
+    if LOGIN in script:
+        assert one[2] > other[2]  # and yet the one who has it gets the code
 
 
 # ---- whose numbers ---------------------------------------------------------------------------

@@ -197,11 +197,12 @@ def test_a_real_process(tmp_path: Path, machine: str, lang: str) -> None:
 
 # ---- status ----------------------------------------------------------------------------------
 
+NONE = {"frozen": 0, "closed": 0, "letters": 0, "notices": 0, "school_notes": 0}
 COUNTS = {
     # Marie, Sophie at both schools, An, Lan, Inès, Łukasz, Julie; Minh has two parents.
     "register": {"schools": 2, "guardians": 8, "pupils": 8},
     "conversations": {"code": 1, "done": 1},
-    "accounts": {"opened": 1, "school_notes": 0},
+    "accounts": {"open": 1, **NONE},
     "sms": {"sent": 2, "segments": 2},
 }
 
@@ -246,7 +247,7 @@ def test_status_of_nothing(run: Run) -> None:
     assert json.loads(result.stdout) == {
         "register": {"schools": 0, "guardians": 0, "pupils": 0},
         "conversations": {},
-        "accounts": {"opened": 0, "school_notes": 0},
+        "accounts": {"open": 0, **NONE},
         "sms": {"segments": 0},
         "outbox": {},
     }

@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager, closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import pytest
 import trustme
@@ -45,6 +46,7 @@ from tests.helpers.dialogue import Dialogue
 from tests.helpers.network import free_port
 from tests.helpers.parent import SECRET, core_parent, test_settings
 from tests.helpers.school import a_school
+from tests.servers.mail import PASSWORD, USER, PostOffice
 from tests.telegram.server import BotApi
 
 if TYPE_CHECKING:
@@ -776,3 +778,69 @@ async def test_no_credential_is_printed(
     out = capsys.readouterr().out
     assert "It answers: " in out
     assert "zebra" not in out
+
+
+# ---- e-mail ----------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def post_office(
+    folder: Path, mood: str = "", tls: str = "starttls", name: str = "localhost"
+) -> AsyncIterator[tuple[PostOffice, dict[str, str]]]:
+    """A mail server, and the settings that name it."""
+    office = PostOffice(mood=mood)
+    async with office.answering(tls, name=name):
+        login = f"{USER}:{quote(PASSWORD, safe='')}"
+        url = f"smtp://{login}@localhost:{office.port}?starttls&ca={office.authorities(folder)}"
+        yield office, {"SESAME_EMAIL": url, "SESAME_EMAIL_FROM": "Sésame <sesame@ecole.example>"}
+
+
+@pytest.mark.usefixtures("register")
+async def test_a_mail_server_that_takes_our_mail(
+    command: Run, telegram: BotApi, tmp_path: Path
+) -> None:
+    async with post_office(tmp_path) as (office, own):
+        _, found = await examined(command, telegram, **own)
+    assert found["email"] == (True, says("email", name="localhost"))
+    assert (office.tried, office.received) == (1, [])  # asked, and nothing sent
+    assert office.logins == [(USER, PASSWORD)]
+
+
+@pytest.mark.usefixtures("register")
+@pytest.mark.parametrize("lang", locales.LANGUAGES)
+async def test_a_mail_server_that_does_not(
+    command: Run, telegram: BotApi, tmp_path: Path, lang: str
+) -> None:
+    async def told(own: dict[str, str]) -> str:
+        _, found = await examined(command, telegram, **{**own, "LC_ALL": lang})
+        ok, line = found["email"]
+        assert not ok
+        assert PASSWORD not in line
+        return line
+
+    def wanted(key: str, **facts: object) -> str:
+        return locales.say(f"doctor.{key}", lang, {"name": "localhost", **facts})
+
+    async with post_office(tmp_path) as (office, own):
+        office.password = "another"
+        line = await told(own)
+        assert line.startswith(wanted("email_account", said="535"))
+        without = {**own, "SESAME_EMAIL_FROM": ""}
+        assert "SESAME_EMAIL_FROM" in await told(without)
+        stranger = {**own, "SESAME_EMAIL": own["SESAME_EMAIL"].partition("&ca=")[0]}
+        unknown = wanted("why_certificate_chain")
+        assert await told(stranger) == wanted("email_not_reached", why=unknown)
+        at_once = {**own, "SESAME_EMAIL": own["SESAME_EMAIL"].replace("smtp:", "smtps:")}
+        no_tls = wanted("why_no_tls")
+        assert await told(at_once) == wanted("email_not_reached", why=no_tls)
+    assert await told(own) == wanted("email_not_reached", why=wanted("why_port_closed"))
+    async with post_office(tmp_path, "no sender") as (_, own):
+        assert (await told(own)).startswith(wanted("email_sender", said="553"))
+    async with post_office(tmp_path, tls="") as (office, own):
+        line = await told(own)
+        assert line.startswith(wanted("email_fault", said=""))
+        assert "STARTTLS" in line
+        assert office.logins == []
+    async with post_office(tmp_path, name="another.example") as (_, own):
+        name = wanted("why_certificate_name")
+        assert await told(own) == wanted("email_not_reached", why=name)

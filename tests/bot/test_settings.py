@@ -166,6 +166,18 @@ OTHERS: dict[str, tuple[str, object]] = {
     "keep_idle": ("13d", timedelta(days=13)),
     "nudge_after": ("14s", timedelta(seconds=14)),
     "children_policy": ("strict", True),
+    "proof_shows": ("9m", timedelta(minutes=9)),
+    "letter_tries": ("2/2d", ((timedelta(days=2), 2),)),
+    "email_codes": ("3/2d", ((timedelta(days=2), 3),)),
+    "notice_texts": ("2/3d", ((timedelta(days=3), 2),)),
+    "notice_validity": ("12d", timedelta(days=12)),
+    "object_tries": ("9/3d", ((timedelta(days=3), 9),)),
+    "reopen_within": ("15d", timedelta(days=15)),
+    "remind": ("false", False),
+    "remind_from": ("10", 10),
+    "remind_until": ("19", 19),
+    "timezone": ("Indian/Reunion", "Indian/Reunion"),
+    "email": ("console:", True),
 }
 
 
@@ -213,11 +225,15 @@ def test_nothing_is_forgotten_while_a_limit_needs_it(
 
 # ---- what is wrong is named ------------------------------------------------------------------
 
-_DURATIONS = ("code_validity", "proof_validity", "keep_unproved", "keep_idle", "nudge_after")
+_DURATIONS = (
+    *("code_validity", "proof_validity", "keep_unproved", "keep_idle", "nudge_after"),
+    *("proof_shows", "notice_validity", "reopen_within"),
+)
 _WAITS = ("resend_waits", "locks")
 _WINDOWS = (
     *("codes_per_number", "codes_per_guardian", "codes_per_chat", "codes_per_prefix"),
     *("page_tries", "codes_in_all", "identities_per_chat", "name_tries", "birthdates_per_child"),
+    *("letter_tries", "email_codes", "notice_texts", "object_tries"),
 )
 _PERCENTS = (
     *("codes_per_day_percent", "codes_warning_percent"),
@@ -256,7 +272,11 @@ WRONG = [
     *[("tls_certificate", "/zebra.pem"), ("tls_key", "/zebra.pem")],  # one without the other
     *[("log_level", value) for value in ("zebra", "DEBUG", "0")],
     *[("timezone", value) for value in ("Mars/Zebra", "../zebra", "/etc/zebra", "Europe")],
-    *[("children_policy", "zebra"), ("trust_shared_contact", "zebra")],
+    *[("children_policy", "zebra"), ("trust_shared_contact", "zebra"), ("remind", "zebra")],
+    *[("remind_from", value) for value in ("-1", "24", "zebra", "20")],  # 20: not before the end
+    *[("remind_until", value) for value in ("0", "25", "zebra")],
+    *[("email_from", value) for value in ("zebra", "Zebra <zebra>", "a@zebra", "z@zébra.fr")],
+    ("proof_shows", "8d"),
     *[("secret", "zebra"), ("secret", "z" * 31), ("old_secret", "zebra")],
     *[(field.name, "zebra") for field in fields(Retention)],
 ]
@@ -279,6 +299,7 @@ def test_a_wrong_setting_is_named_in_one_line(
 def test_every_setting_that_can_be_wrong_was_tried() -> None:
     free = {"telegram_token", "telegram_api_url", "sms", "sms_profiles", "contact", "database_url"}
     free |= {"accounts", "accounts_mapping"}  # in tests/directories
+    free |= {"email", "services"}  # in tests/mail, tests/bot/test_services.py
     assert {name for name, _ in WRONG} == set(Settings.model_fields) - free
 
 

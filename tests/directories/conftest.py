@@ -18,7 +18,7 @@ from storage.directories import Directory
 from tests.helpers.parent import test_settings
 from tests.servers import canaille as canaille_server
 from tests.servers import slapd as slapd_server
-from tests.servers.proxy import LDAP_ADD, Proxy, between
+from tests.servers.proxy import LDAP_ADD, LDAP_MODIFY, Proxy, between
 from tests.servers.running import Server, free_port
 
 
@@ -49,6 +49,8 @@ class Service(Protocol):
     url: str
     creates: bytes
     """How the request begins that makes an account."""
+    changes: bytes
+    """The same of one that changes it: all that is known of it, or its password."""
 
     async def people(self) -> dict[str, Person]:
         """Its accounts, by identifier."""
@@ -61,7 +63,7 @@ class CanailleService:
     """SCIM. Its own database says what it holds."""
 
     name = "canaille"
-    creates = b"POST /scim/v2/Users"
+    creates, changes = b"POST /scim/v2/Users", b"PATCH /scim/v2/Users"
 
     def __init__(self, running: canaille_server.Canaille, proxy: Proxy) -> None:
         self.running, self.proxy = running, proxy
@@ -87,7 +89,7 @@ class SlapdService:
     """LDAP. A search and a bind say what it holds."""
 
     name = "slapd"
-    creates = LDAP_ADD
+    creates, changes = LDAP_ADD, LDAP_MODIFY
 
     def __init__(self, running: slapd_server.Slapd, proxy: Proxy) -> None:
         self.running, self.proxy, self.server = running, proxy, running.server

@@ -129,6 +129,68 @@ async def test_another_password(service: Service, directory: Directory) -> None:
     assert not await service.signs_in("m.dupont", PASSWORD)
 
 
+async def test_a_password_is_set_twice_where_an_answer_was_lost(
+    service: Service, directory: Directory
+) -> None:
+    there = await opens(directory, MARIE)
+    service.proxy.will("lost", service.changes)
+    with pytest.raises(DirectoryUnclear):
+        await directory.set_password(there, secret(directory, ANOTHER))
+    assert not await service.signs_in("m.dupont", PASSWORD), "the one before is dead already"
+    await directory.set_password(there, secret(directory, ANOTHER))
+    assert await service.signs_in("m.dupont", ANOTHER)
+
+
+async def test_a_password_that_never_reached_it_can_be_set_again(
+    service: Service, directory: Directory
+) -> None:
+    there = await opens(directory, MARIE)
+    service.server.kill()
+    with pytest.raises((DirectoryDown, DirectoryUnclear)):  # unclear on a connection that was open
+        await directory.set_password(there, secret(directory, ANOTHER))
+    service.server.start()
+    assert await service.signs_in("m.dupont", PASSWORD)
+    await directory.set_password(there, secret(directory, ANOTHER))
+    assert await service.signs_in("m.dupont", ANOTHER)
+
+
+async def test_the_password_of_an_account_that_is_gone_is_refused(
+    service: Service, directory: Directory
+) -> None:
+    there = await opens(directory, MARIE)
+    await directory.remove(there, MARIE.key)
+    with pytest.raises(DirectoryRefused) as refused:
+        await directory.set_password(there, secret(directory, ANOTHER))
+    assert refused.value.kind == "gone"
+    assert await service.people() == {}
+
+
+async def test_an_account_that_is_closed_can_be_told_again_and_again(
+    service: Service, directory: Directory
+) -> None:
+    """Whatever order a password and a freeze come in: told last that it is closed, it is."""
+    there = await opens(directory, MARIE)
+    closed = replace(MARIE, active=False)
+    for _ in range(2):
+        await directory.change(there, closed)
+        assert not await service.signs_in("m.dupont", PASSWORD)
+    await directory.set_password(there, secret(directory, ANOTHER))
+    await directory.change(there, closed)
+    assert not await service.signs_in("m.dupont", ANOTHER)
+    await directory.change(there, MARIE)
+    assert await service.signs_in("m.dupont", ANOTHER)
+    assert not await service.signs_in("m.dupont", PASSWORD)
+
+
+async def test_a_number_that_changes(service: Service, directory: Directory) -> None:
+    there = await opens(directory, MARIE)
+    await directory.change(there, replace(MARIE, phone="+33798765432"))
+    marie = (await service.people())["m.dupont"]
+    assert "+33798765432" in marie.phone
+    assert MARIE.phone not in marie.phone
+    assert await service.signs_in("m.dupont", PASSWORD)
+
+
 async def test_an_account_is_removed_once_and_for_all(
     service: Service, directory: Directory
 ) -> None:

@@ -13,6 +13,7 @@ from typing import Protocol, runtime_checkable
 from bot.app import Service, open_storage, run_service
 from bot.channel import Reply, TryLater, Undeliverable, said
 from bot.engine import PageAnswer, Update
+from bot.mail import Mail
 from bot.settings import Settings
 from bot.sms import Sms, Taken
 from bot.sms.port import Simple
@@ -67,6 +68,29 @@ class Phone(Simple):
         """The code of the newest SMS."""
         found = re.search(r"\b[0-9]{6}\b|\b[0-9]{8}\b", self.received[-1][1])
         assert found, self.received[-1]
+        return found[0]
+
+
+class Inbox:
+    """Where e-mail arrives."""
+
+    name = "inbox"
+
+    def __init__(self) -> None:
+        self.received: list[Mail] = []
+
+    async def send(self, mail: Mail) -> None:
+        """Take a mail, as any sender does."""
+        self.received.append(mail)
+
+    async def check(self) -> None:
+        """Nothing can be wrong with it."""
+
+    @property
+    def last_code(self) -> str:
+        """The code of the newest mail."""
+        found = re.search(r"\b[0-9]{6}\b|\b[0-9]{8}\b", self.received[-1].text)
+        assert found, self.received[-1].text
         return found[0]
 
 
@@ -128,7 +152,9 @@ class CoreBot:
         clock: Clock,
         sms: Phone,
         make_code: Callable[[], str] | None = None,
+        mail: Inbox | None = None,
     ) -> None:
+        self.mail = mail
         self.settings = settings
         self.clock = clock
         self.sms = sms
@@ -149,6 +175,7 @@ class CoreBot:
                 self.clock,
                 self._make_code,
                 paged={"core"} if self.settings.public_url else (),
+                mail=self.mail,
             )
         )
         await self.service.delivery.look()
@@ -318,12 +345,13 @@ async def core_parent(
     place: str = "marie",
     sms: Phone | None = None,
     make_code: Callable[[], str] | None = None,
+    mail: Inbox | None = None,
     **own: object,
 ) -> AsyncIterator[CoreParent]:
     """A parent at the bare engine, with the school's register filled."""
     settings = test_settings(database, **own)
     await school.fills_place(database, settings)
-    bot = CoreBot(settings, clock or Clock(), sms or Phone(), make_code)
+    bot = CoreBot(settings, clock or Clock(), sms or Phone(), make_code, mail)
     await bot.opens()
     try:
         yield CoreParent(bot, place, lang)

@@ -11,9 +11,10 @@ import pytest
 
 from bot import chat
 from bot.channel import Reply
+from bot.mail import Mail
 from bot.settings import Settings
 from tests.helpers.clock import Clock
-from tests.helpers.parent import Phone, test_settings
+from tests.helpers.parent import Inbox, Phone, test_settings
 from tests.helpers.school import School
 
 
@@ -26,6 +27,7 @@ class ScriptedScreen:
         self.lines: deque[str] = deque()
         self.hidden = False  # whether the last line was typed unseen
         self._sms = sms
+        self.inbox = Inbox()
 
     def reply(self, reply: Reply) -> None:
         """Show what the bot says."""
@@ -34,6 +36,10 @@ class ScriptedScreen:
     def sms(self, to: str, text: str) -> None:
         """Show an SMS."""
         self._sms.received.append((to, text))
+
+    def email(self, to: str, subject: str, text: str) -> None:
+        """Show an e-mail."""
+        self.inbox.received.append(Mail(to, subject, text))
 
     def note(self, text: str) -> None:
         """Show a remark of the program itself."""

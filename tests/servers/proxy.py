@@ -18,8 +18,9 @@ REFUSAL = (
 )
 """What a SCIM service says to a password that it does not take (RFC 7644, 3.12)."""
 
-LDAP_ADD = b"ldap add"
-"""For `when`: the request to add an entry."""
+LDAP_ADD, LDAP_MODIFY = b"ldap add", b"ldap modify"
+"""For `when`: the requests to add an entry, and to change one."""
+_LDAP = {0x68: LDAP_ADD, 0x66: LDAP_MODIFY}  # [APPLICATION 8] and [APPLICATION 6]
 
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -105,7 +106,7 @@ class Proxy:
                 await _closed(onward[1])
 
     def _accident(self, request: bytes) -> str | None:
-        begins = LDAP_ADD if _is_ldap_add(request) else request
+        begins = _of_ldap(request) or request
         for at, (when, accident) in enumerate(self.accidents):
             if begins.startswith(when):
                 del self.accidents[at]
@@ -160,12 +161,14 @@ def _is_whole(message: bytes) -> bool:
     return bool(found) and len(body) >= (lengths[0] if lengths else 0)
 
 
-def _is_ldap_add(request: bytes) -> bool:
-    """SEQUENCE { messageID INTEGER, addRequest [APPLICATION 8] … } (RFC 4511, 4.7)."""
+def _of_ldap(request: bytes) -> bytes | None:
+    """SEQUENCE { messageID INTEGER, addRequest … } (RFC 4511, 4.6 and 4.7): which one it is."""
     if request[:1] != b"\x30":
-        return False
+        return None
     at = 2 + (request[1] & 0x7F if request[1] & 0x80 else 0)  # behind the sequence's length
-    return request[at : at + 1] == b"\x02" and request[at + 2 + request[at + 1]] == 0x68
+    if request[at : at + 1] != b"\x02":
+        return None
+    return _LDAP.get(request[at + 2 + request[at + 1]])
 
 
 def _answer(status: bytes, body: bytes) -> bytes:

@@ -8,11 +8,11 @@ import pytest
 
 from flows.secret import Secret
 from storage.database import Database, Place, every, one, open_database, run
+from storage.family import guardian_place, pupil_place
 from storage.importing.load import load
 from storage.importing.records import Guardian, Link, Pupil, RefusedFile
 from storage.importing.report import Report
 from storage.importing.staging import Unwatched
-from storage.register import guardian_place, pupil_place
 from storage.vault import Vault
 from tests.storage import exports
 from tests.storage.exports import UAI, adult, child, link, siecle

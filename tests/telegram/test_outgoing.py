@@ -121,6 +121,15 @@ async def test_a_copy_button_alone(channel: TelegramChannel, person: Person) -> 
     assert person.last.copy_texts == ["a.b2"]
 
 
+@pytest.mark.parametrize("silent", [False, True])
+async def test_what_nobody_asked_for_comes_without_a_sound(
+    channel: TelegramChannel, server: BotApi, person: Person, silent: bool
+) -> None:
+    await channel.send(str(person.chat.id), Reply("Bonjour", "fr", silent=silent))
+    [call] = server.calls_of("sendMessage")
+    assert bool(call.parameters.get("disable_notification")) is silent
+
+
 # ---- times -----------------------------------------------------------------------------------
 
 

@@ -18,7 +18,8 @@ from zoneinfo import ZoneInfo
 
 from bot.app import open_storage
 from bot.channel import said
-from bot.engine import Doors, Engine, Update
+from bot.answers import Doors
+from bot.engine import Engine, Update
 from bot.rendering import Renderer
 from flows.chat import Chat
 from flows.inputs import Pressed

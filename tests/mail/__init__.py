@@ -1,0 +1,1 @@
+"""The way out for e-mail, against a real server on loopback."""
