@@ -212,6 +212,7 @@ FLOW: list[Row] = [
     (S.FINDING_CHILD,    "child_on_account",  None,               S.MY_CHILDREN,   "say_child_on_account"),
     (S.FINDING_CHILD,    "child_not_found",   None,               S.MY_CHILDREN,   "say_child_not_found"),
     (S.BIRTHDATE,        "back",              "for_new_child",    S.MY_CHILDREN,   "drop_new_child"),
+    ([S.BIRTHDATE, S.BIRTHDATE_CHECK], "proof_too_old", None,     S.PROVE,         "ask"),
     (S.CHECKING_BIRTHDATE, "birthdate_right", "for_new_child",    S.CHANGING,      "add_child"),
     (S.CHECKING_BIRTHDATE, "birthdate_wrong", "child_refused",    S.MY_CHILDREN,   "put_new_child_aside"),
     (S.CHANGING,         "child_added",       None,               S.MY_CHILDREN,   "say_changed"),
