@@ -7,6 +7,7 @@ from typing import Any
 from storage import tallies
 from storage.accounts import account_place, lock_guardians
 from storage.audit import Action, note
+from storage.codes import login_key
 from storage.conversations import chat_place
 from storage.database import Work, every, lock, one, run, run_many, stamp
 from storage.family import guardian_place
@@ -185,7 +186,7 @@ def _erase_accounts(vault: Vault, guardians: list[int]) -> Work[int]:
             )
         ):
             known = vault.open(sealed, account_place(identifier_key))
-            yield from _erase_mail(vault, account, known.get("email") or "")
+            yield from _erase_codes(vault, account, known)
             yield from run("DELETE FROM accounts WHERE id = ?", account)
             erased += 1
     return erased
@@ -225,7 +226,7 @@ def erase_account(vault: Vault, account: int, actor: str, now: datetime) -> Work
     known = vault.open(row[1], account_place(row[0]))
     if row[2] is not None:
         yield from remove_there(Outbox(vault), row[2], known["there"], now)
-    yield from _erase_mail(vault, account, known.get("email") or "")
+    yield from _erase_codes(vault, account, known)
     for (guardian,) in guardians:
         yield from run("UPDATE guardians SET reserved = NULL WHERE id = ?", guardian)
     yield from run("DELETE FROM accounts WHERE id = ?", account)
@@ -234,11 +235,12 @@ def erase_account(vault: Vault, account: int, actor: str, now: datetime) -> Work
     return None if row[2] is None else bytes(row[2])
 
 
-def _erase_mail(vault: Vault, account: int, email: str) -> Work[None]:
-    """What waits to be sent to the account's address, and what was counted of it."""
+def _erase_codes(vault: Vault, account: int, known: dict[str, Any]) -> Work[None]:
+    """What waits for the account's address, and what was sent and counted by it or its login."""
     yield from run("DELETE FROM outbox WHERE chat = ?", f"account:{account}".encode())
-    if email:
-        key = vault.key("email", email)
+    email = known.get("email") or ""
+    by_email = [vault.key("email", email)] if email else []
+    for key in (login_key(vault, known["identifier"]), *by_email):
         yield from tallies.clear(key)
         yield from run("DELETE FROM codes WHERE phone_key = ?", key)
 

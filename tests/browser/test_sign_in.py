@@ -13,6 +13,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
 from flows.states import S
+from storage.life import Acting
 from tests.conversations.roads import ROADS, everybody
 from tests.helpers.dialogue import PASSWORD, Dialogue
 from tests.helpers.parent import CoreParent, core_parent
@@ -93,6 +94,41 @@ async def test_a_parent_signs_in_with_the_identifier_and_the_password_of_the_cha
         person = (await service.get("/oauth/userinfo", headers=bearer)).json()
     assert person["sub"] == found[0]
     assert person["family_name"].upper() == "DUPONT"
+
+
+async def is_let_in(page: Page, provider: canaille.Canaille, password: str) -> bool:
+    """Whether the provider takes it; it says no by asking again."""
+    await page.context.clear_cookies()
+    await types(page, provider, "m.dupont", password)
+    again, accept = page.locator("input[name=password]"), page.locator("button[value=accept]")
+    await expect(again.or_(accept).or_(page.get_by_text("Bienvenue")).first).to_be_visible()
+    return not await again.is_visible()
+
+
+async def test_a_password_that_was_changed_in_the_chat(
+    provider: canaille.Canaille, marie: Dialogue[CoreParent], page: Page
+) -> None:
+    """The new one is good as soon as the chat says so, and the old one never again."""
+    assert await is_let_in(page, provider, PASSWORD)
+    await marie.follows("[manage]", "[change_password]", "Terre&Verte28", "Terre&Verte28")
+    marie.hears("changed.password_set")
+    assert not await is_let_in(page, provider, PASSWORD)
+    assert await is_let_in(page, provider, "Terre&Verte28")
+
+
+async def test_an_account_that_is_frozen_and_frozen_no_more(
+    provider: canaille.Canaille, marie: Dialogue[CoreParent], page: Page
+) -> None:
+    life, acting = marie.parent.service.doors.life, Acting(b"elsewhere", marie.clock())
+    database, delivery = marie.parent.service.doors.database, marie.parent.service.delivery
+    for work, lets_in in (
+        (life.freeze("m.dupont", "notice", acting), False),
+        (life.unfreeze("m.dupont", "call", acting), True),
+    ):
+        await database.run(work)
+        await delivery.look()
+        await delivery.settle()
+        assert await is_let_in(page, provider, PASSWORD) is lets_in
 
 
 async def test_a_wrong_password_is_refused(
