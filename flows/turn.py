@@ -92,6 +92,8 @@ class Turn:
         self.chat.misses = 0
         self.chat.interruption = ""
         self.chat.asked += 1  # a new visit: the buttons of the one before are old
+        if state in (S.PROFILE, S.MENU):
+            self.chat.goal = ""  # it is asked for again
 
     # ---- provided ----------------------------------------------------------------------------
 

@@ -116,6 +116,9 @@ EXAMPLES: dict[str, object] = {
     "version": 7,
     "wanted": 400,
     "name": "@sesame_bot",
+    "bot": "@sesame_bot",
+    "number": 12,
+    "said": "535 5.7.8 Error: authentication failed",
 }
 """Every fact that a text may show, at its longest likely."""
 
@@ -124,6 +127,8 @@ OPERATORS = (
     "report.",
     "import.",
     "doctor.",
+    "letters.",
+    "freeze.",
     "fault.",
     "backup.",
     "status.",
