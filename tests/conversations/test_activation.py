@@ -268,7 +268,8 @@ async def test_a_pupil_is_sent_to_their_school(parent: Dialogue[Parent]) -> None
 
 
 async def test_a_parent_who_has_an_account(parent: Dialogue[Parent]) -> None:
-    await parent.follows("(comes)", "[parent]", "[has_account]")
-    parent.is_asked(S.HAS_ACCOUNT)
-    await parent.follows("[activate]")
+    await parent.follows("(comes)", "[parent]")
+    await parent.follows("j'ai déjà un compte" if parent.lang == "fr" else "I have an account")
+    parent.is_asked(S.WHICH_ACCOUNT)
+    await parent.follows("[back]", "[activate]")
     parent.is_asked(S.LAST_NAME)
