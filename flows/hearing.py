@@ -8,10 +8,9 @@ from datetime import datetime
 
 from flows import inputs as i
 from flows.account.hearing import (
-    GIVEN,
     child_of,
-    is_fresh,
     is_proof,
+    is_too_late,
     needs_proof,
     note_about_account,
     read_about_account,
@@ -371,7 +370,7 @@ def _answer(chat: Chat, said: i.Said, now: datetime, policy: Policy, heard: Hear
     """Read the text as an answer to the present question."""
     text = said.text
     match chat.state:
-        case state if state in GIVEN and not is_fresh(chat, now, policy):
+        case _ if is_too_late(chat, now, policy):
             return "proof_too_old"
         case S.LAST_NAME:
             return _last_name(chat, text)

@@ -15,6 +15,7 @@ from flows.policy import Policy
 from flows.questions.password import Rule
 from flows.questions.phone import mask, pretty
 from flows.refusals import Reason
+from flows.reminder import zone_of
 from flows.secret import Secret
 from flows.states import S
 from flows.table import QUESTIONS
@@ -91,6 +92,8 @@ class Turn:
         self.chat.misses = 0
         self.chat.interruption = ""
         self.chat.asked += 1  # a new visit: the buttons of the one before are old
+        if state in (S.PROFILE, S.MENU):
+            self.chat.goal = ""  # it is asked for again
 
     # ---- provided ----------------------------------------------------------------------------
 
@@ -246,9 +249,7 @@ class Turn:
             "minimum": self.policy.password_min,
             "day": chat.pending_date,
             "identifier": Exact(chat.identifier),
-            "reopen_until": chat.reopen_until,
             "new_email": chat.new_email,
-            "days": self.policy.reopen_within.days,
         }
         if chat.children:
             child = chat.children[chat.child]
@@ -257,6 +258,9 @@ class Turn:
             facts |= {"pending_last": chat.pending[0], "pending_first": chat.pending[1]}
         if chat.pending and chat.state is S.EMAIL_TYPO:
             facts["suggestion"] = chat.pending[0]
+        if chat.state in (S.CLOSE, S.REOPEN):
+            until = chat.reopen_until or self.now + self.policy.reopen_within
+            facts["reopen_until"] = until.astimezone(zone_of(chat, self.policy)).date()
         return facts
 
     def _choices(self, silent: bool = False) -> None:

@@ -41,7 +41,19 @@ def is_fresh(chat: Chat, now: datetime, policy: Policy) -> bool:
 def needs_proof(chat: Chat, choice: str, now: datetime, policy: Policy) -> bool:
     """The choice shows or changes something, and the proof is too old for that."""
     free = choice in _FREE or (chat.state in HOME and choice == "services")
-    return chat.state in GUARDED and not free and not is_fresh(chat, now, policy)
+    guarded = chat.state in GUARDED or _dates_new_child(chat)
+    return guarded and not free and not is_fresh(chat, now, policy)
+
+
+def is_too_late(chat: Chat, now: datetime, policy: Policy) -> bool:
+    """The same of what is typed: an answer of the parent's own words."""
+    given = chat.state in GIVEN or _dates_new_child(chat)
+    return given and not is_fresh(chat, now, policy)
+
+
+def _dates_new_child(chat: Chat) -> bool:
+    """The birthdate that is asked for adds a child to the account."""
+    return chat.goal == "new_child" and chat.state in (S.BIRTHDATE, S.BIRTHDATE_CHECK)
 
 
 def is_proof(chat: Chat) -> bool:
@@ -190,8 +202,9 @@ def note_about_account(chat: Chat, answer: i.FromWorld, now: datetime, heard: "H
             _account(chat, answer)
         case i.AccountChanged():
             _changed(chat, answer, now)
-        case i.NoAccount():
-            chat.login = ""
+        case i.NoAccount():  # also where it was erased since it was opened here
+            chat.identifier = chat.login = chat.email = ""
+            chat.guardians, chat.avoid, chat.children = (), (), []
         case i.ChildFound(child):
             chat.children.append(child_of(child, "waiting"))
             chat.child = len(chat.children) - 1

@@ -20,7 +20,7 @@ from tests.helpers.school import a_school
 from tests.telegram.chat_driver import TelegramParent, telegram_parent
 
 WALK = (
-    *("(comes)", "[help]", "[pupil]", "[parent]", "[has_account]", "[activate]"),
+    *("(comes)", "[help]", "[pupil]", "[parent]", "[activate]"),
     *("DUPONT Marie", "[no]", "[back]", "Dupont", "Dupont", "[no]", "Marie"),
     *("[only_number]", "[other_number]", "06 12 34 56 78 ou 07 51 23 45 67", "[first_number]"),
     *("[fix_name]", "Dupont", "Marie", "[yes]", "[nothing_arrives]", "[back]", "(wrong code)"),

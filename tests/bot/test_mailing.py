@@ -269,7 +269,9 @@ async def test_two_mails_have_two_names(desk: PostDesk) -> None:
 # ---- an SMS to a guardian who has no conversation --------------------------------------------
 
 
-async def test_a_notice_by_sms_belongs_to_no_conversation(desk: PostDesk) -> None:
+async def test_a_notice_by_sms_belongs_to_no_conversation(
+    desk: PostDesk, caplog: pytest.LogCaptureFixture
+) -> None:
     body = {"to": "+33612345678", "text": NOTICE}
     for fault in (None, SmsRefused("number", final=True), SmsUnclear("slow")):
         desk.provider.faults["+33612345678"].append(fault)
@@ -278,6 +280,7 @@ async def test_a_notice_by_sms_belongs_to_no_conversation(desk: PostDesk) -> Non
     assert desk.provider.got == [("+33612345678", NOTICE)]
     assert await desk.statuses() == ["sent", "failed", "failed"]
     assert [what for _, what in desk.told if not isinstance(what, SmsDelayed)] == []
+    assert "delivery_stopped" not in caplog.text
 
 
 # ---- words to other conversations ------------------------------------------------------------

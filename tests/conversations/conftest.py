@@ -18,7 +18,7 @@ from storage import accounts
 from tests.conversations.roads import ROADS, everybody
 from tests.helpers.clock import Clock
 from tests.helpers.dialogue import Dialogue
-from tests.helpers.parent import CoreParent, Parent, core_parent
+from tests.helpers.parent import CoreParent, Inbox, Parent, core_parent
 from tests.helpers.school import School
 from tests.helpers.terminal import terminal_parent
 from tests.helpers.web import web_parent
@@ -157,7 +157,7 @@ async def _walk(state: S, lang: str) -> Stop:
     with TemporaryDirectory(dir=MEMORY, prefix="sesame-") as folder:
         path = Path(folder) / "sesame.sqlite3"
         spoken = None if state is S.LANGUAGE else lang
-        async with core_parent(path, everybody(), lang=spoken) as parent:
+        async with core_parent(path, everybody(), lang=spoken, mail=Inbox()) as parent:
             walker = Dialogue(parent, lang)
             await walker.follows(*ROADS[state])
             walker.is_asked(state)
@@ -177,7 +177,7 @@ def arrive(lang: str, tmp_path: Path, stack: AsyncExitStack) -> Arrive:
         path.write_bytes(stop.database)
         spoken = None if state is S.LANGUAGE else lang
         parent = await stack.enter_async_context(
-            core_parent(path, everybody(), clock=Clock(stop.now), lang=spoken)
+            core_parent(path, everybody(), clock=Clock(stop.now), lang=spoken, mail=Inbox())
         )
         parent.sms.received.extend(stop.received)
         parent.receives(stop.last)

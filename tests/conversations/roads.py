@@ -9,6 +9,10 @@ CODE_OF_MARIE = ("(comes)", "[parent]", "[activate]", *MARIE, "[yes]")
 PROVED = (*CODE_OF_MARIE, "(code)")
 CHILDREN = (*PROVED, PASSWORD, PASSWORD)
 ALL_TO_DONE = (*CHILDREN, "[yes]", "14/03/2014", "[activate_now]")
+INSIDE = (*ALL_TO_DONE, "[manage]")
+AGAIN = ("/effacer", "[erase_all]", "(wait 61s)", "(comes)", "[parent]")
+NEW_PHONE = "07 51 99 88 77"
+NEW_MAIL = "marie@exemple.fr"
 
 
 def everybody() -> School:
@@ -47,6 +51,36 @@ ROADS: dict[S, tuple[str, ...]] = {
     S.CORRECT: (*CHILDREN, "[yes]", "14/03/2014", "[correct]"),
     S.DONE: ALL_TO_DONE,
     S.ALREADY: (*ALL_TO_DONE, "[another]", *MARIE, "(wait 61s)", "[yes]", "(code)"),
+    S.LETTER: ("(comes)", "[parent]", "[letter]"),
+    S.WHICH_ACCOUNT: ("(comes)", "[parent]", "[forgot_password]"),
+    S.NO_ACCOUNT: ("(comes)", "[parent]", "[manage]", MARIE[2], "(code)"),
+    S.OTHER_PHONE: (
+        *(*INSIDE, "[change_phone]", NEW_PHONE, "(code)", "[no]"),
+        *(*AGAIN, "[activate]", *MARIE, "[yes]", "(code)"),
+    ),
+    S.FROZEN: (*INSIDE, "[back]", "[not_me]", "[yes]"),
+    S.REOPEN: (*INSIDE, "[close_account]", "[close_now]"),
+    S.NOT_RECOVERED: (
+        *(*ALL_TO_DONE, *AGAIN, "[forgot_password]", MARIE[2], "(code)"),
+        *("15/03/2014", "16/03/2014", "17/03/2014"),
+    ),
+    S.NOT_ME: (*INSIDE, "[back]", "[not_me]"),
+    S.PROVE: (*ALL_TO_DONE, "(wait 11m)", "[manage]"),
+    S.MANAGE: INSIDE,
+    S.NEW_PHONE: (*INSIDE, "[change_phone]"),
+    S.TELL_PHONE: (*INSIDE, "[change_phone]", NEW_PHONE, "(code)"),
+    S.EMAIL: (*INSIDE, "[change_email]"),
+    S.EMAIL_TYPO: (*INSIDE, "[change_email]", "marie@gmial.com"),
+    S.EMAIL_CODE: (*INSIDE, "[change_email]", NEW_MAIL),
+    S.MY_CHILDREN: (*INSIDE, "[children]"),
+    S.CHILD_SCHOOL: (*INSIDE, "[children]", "[add_child]"),
+    S.CHILD_NAME: (*INSIDE, "[children]", "[add_child]", "Les Lilas"),
+    S.WRONG_CHILD: (*INSIDE, "[children]", "[not_my_child]"),
+    S.WRONG_CHILD_SURE: (*INSIDE, "[children]", "[not_my_child]", "[yes]"),
+    S.SIGN_INS: (*INSIDE, "[sign_ins]"),
+    S.MY_DATA: (*INSIDE, "[my_data]"),
+    S.FORGET_ME: (*INSIDE, "[my_data]", "[forget_me]"),
+    S.CLOSE: (*INSIDE, "[close_account]"),
     S.NOT_LEGAL: (
         *("(comes)", "[parent]", "[activate]", "Bernard", "Julie", "06 45 67 89 01"),
         *("[yes]", "(code)"),
@@ -57,4 +91,5 @@ ROADS: dict[S, tuple[str, ...]] = {
     ),
     S.REFUSED: (*CHILDREN, "[no]", "[yes]"),
 }
-"""LANGUAGE is only asked where the messenger's language is neither of ours."""
+"""LANGUAGE is only asked where the messenger's language is neither of ours, the questions about
+an e-mail address where mail can be sent."""

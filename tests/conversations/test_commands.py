@@ -19,7 +19,6 @@ every_question = pytest.mark.parametrize("state", ASKING, ids=lambda state: stat
 BACK = {
     S.PUPIL: S.PROFILE,
     S.MENU: S.PROFILE,
-    S.HAS_ACCOUNT: S.MENU,
     S.LAST_NAME: S.MENU,
     S.SPLIT_NAME: S.LAST_NAME,
     S.FIRST_NAME: S.LAST_NAME,
@@ -37,6 +36,24 @@ BACK = {
     S.BIRTHDATE_CHECK: S.BIRTHDATE,
     S.RECAP: S.CHILD,
     S.CORRECT: S.RECAP,
+    S.LETTER: S.MENU,
+    S.WHICH_ACCOUNT: S.MENU,
+    S.NOT_ME: S.ALREADY,
+    S.PROVE: S.ALREADY,
+    S.MANAGE: S.ALREADY,
+    S.NEW_PHONE: S.MANAGE,
+    S.EMAIL: S.MANAGE,
+    S.EMAIL_TYPO: S.EMAIL,
+    S.EMAIL_CODE: S.EMAIL,
+    S.MY_CHILDREN: S.MANAGE,
+    S.CHILD_SCHOOL: S.MY_CHILDREN,
+    S.CHILD_NAME: S.CHILD_SCHOOL,
+    S.WRONG_CHILD: S.MY_CHILDREN,
+    S.WRONG_CHILD_SURE: S.WRONG_CHILD,
+    S.SIGN_INS: S.MANAGE,
+    S.MY_DATA: S.MANAGE,
+    S.FORGET_ME: S.MANAGE,
+    S.CLOSE: S.MANAGE,
 }
 """Where back leads; from the other questions nowhere."""
 

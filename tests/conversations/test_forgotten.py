@@ -129,7 +129,7 @@ async def test_before_the_proof_nothing_tells_whether_there_is_an_account(
     marie = await meet_core(lang=lang)
     await marie.follows(*ALL_TO_DONE)
     read, now = [], marie.clock.now
-    for guess in (typed, {"m.dupont": "m.durand", "06 12 34 56 78": "06 11 11 11 11"}[typed]):
+    for guess in (typed, {"m.dupont": "m.durand", "06 12 34 56 78": "06 11 11 11 78"}[typed]):
         marie.clock.now = now  # both at the same time of day
         stranger = Dialogue(marie.parent.beside(guess, lang), lang)
         words = []
@@ -138,8 +138,7 @@ async def test_before_the_proof_nothing_tells_whether_there_is_an_account(
             await stranger.does(line)
             words.append((stranger.reads, stranger.buttons))
         read.append(str(words))
-    masked = {"06 12 34 56 78": ("78", "11")}.get(typed, ("", ""))
-    assert read[0].replace(f"•• {masked[0]}", "•• ") == read[1].replace(f"•• {masked[1]}", "•• ")
+    assert read[0] == read[1]
 
 
 async def test_no_sms_leaves_for_an_identifier_that_nobody_has(parent: Dialogue[Parent]) -> None:

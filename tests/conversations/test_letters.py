@@ -4,10 +4,10 @@ import re
 from datetime import timedelta
 
 import pytest
-from storage.letters import Letters
 
 from flows.states import S
 from storage.database import every
+from storage.letters import Letters
 from tests.conversations.conftest import MeetCore
 from tests.conversations.roads import MARIE
 from tests.helpers.dialogue import PASSWORD, Dialogue

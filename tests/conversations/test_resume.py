@@ -42,7 +42,7 @@ THREE_LONG_CONVERSATIONS = {
         *("[yes]", "15/03/2014", "[back]", "[yes]", "14/03/14", "[yes]", "[activate_now]"),
     ),
     "somebody who gives another name and goes away": (
-        *("(comes)", "[pupil]", "[back]", "[parent]", "[has_account]", "[activate]", "Durand"),
+        *("(comes)", "[pupil]", "[back]", "[parent]", "[activate]", "Durand"),
         *("Marie", MARIE[2], "[yes]", "(code)", "Durand", "Anne", "Dupont", "Marie", "(wait 31m)"),
         *(PASSWORD, "[yes]", "(code)", PASSWORD, PASSWORD, "oui 15/03/2014", "15/03/2014"),
         *("15/03/2014", "hm", "[restart]", "[parent]", "[activate]", *MARIE, "/effacer"),

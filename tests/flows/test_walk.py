@@ -594,6 +594,8 @@ class Walk(RuleBasedStateMachine):
         awaited = answers_to(self.question) if self.question else []
         if word_of(late) in map(word_of, awaited):
             return
+        if self.chat.state is S.CHANGING and stepping.knows(S.CHANGING, word_of(late)):
+            return  # one state waits for all changes: which one it is, storage knows
         before = self.chat
         signed_in = isinstance(late, i.SignedOut) and bool(before.identifier)
         signed_in = signed_in and getattr(late, "identifier", "") == before.identifier

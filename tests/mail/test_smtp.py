@@ -44,8 +44,8 @@ def sender(
     return at(f"{kind}://{login}{host}:{office.port}?{query}")
 
 
-def at(url: str) -> SmtpMail:
-    return SmtpMail(_server(url), read_sender(FROM), lambda: NOW, step=0.4, longest=1.2)
+def at(url: str, longest: float = 1.2) -> SmtpMail:
+    return SmtpMail(_server(url), read_sender(FROM), lambda: NOW, step=0.4, longest=longest)
 
 
 @asynccontextmanager
@@ -183,6 +183,16 @@ async def test_a_server_that_never_comes_to_the_point(drop: bytes) -> None:
         gone.set()
         await asyncio.sleep(0.1)
     assert (refused.value.kind, refused.value.final) == ("slow", False)
+
+
+async def test_a_server_that_takes_its_time_with_each_answer() -> None:
+    """Each comes in good time, and all of them together do not."""
+    office = PostOffice(mood="slow")
+    async with office.answering():
+        with pytest.raises(MailRefused) as refused:
+            await at(f"smtp://127.0.0.1:{office.port}", longest=0.5).send(MAIL)
+    assert (refused.value.kind, refused.value.final) == ("slow", False)
+    assert office.received == []
 
 
 @pytest.mark.parametrize(

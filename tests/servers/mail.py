@@ -51,6 +51,8 @@ class PostOffice:
                 await asyncio.sleep(5)
             case ["hangs", at] if at == command:
                 await asyncio.sleep(5)
+            case ["slow"]:
+                await asyncio.sleep(0.3)
         return None
 
     async def handle_MAIL(
