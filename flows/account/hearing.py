@@ -205,6 +205,8 @@ def note_about_account(chat: Chat, answer: i.FromWorld, now: datetime, heard: "H
         case i.NoAccount():  # also where it was erased since it was opened here
             chat.identifier = chat.login = chat.email = ""
             chat.guardians, chat.avoid, chat.children = (), (), []
+            if not chat.phone:  # only an identifier was given, whose number nobody said here
+                chat.proved_at = None
         case i.ChildFound(child):
             chat.children.append(child_of(child, "waiting"))
             chat.child = len(chat.children) - 1

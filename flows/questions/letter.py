@@ -16,7 +16,8 @@ _GROUP = 4
 
 _LINK = re.compile(r"[?&]start=([0-9A-Za-z_-]{1,64})")  # of a deep link that was pasted
 _ADDRESS = re.compile(r"\S{0,99}(?:://|@)\S{0,999}")  # whose pieces are no code
-_WORD = re.compile(r"[0-9A-Z](?:[.\-‐-―_]{0,3}[0-9A-Z])*")
+_WORD = re.compile(r"[^\W_](?:[.\-‐-―_]{0,3}[^\W_])*")
+_JOINERS = str.maketrans("", "", ".-_" + "".join(map(chr, range(0x2010, 0x2016))))
 _JOINER = re.compile(r"[^0-9A-Z]")
 _NO = re.compile(r"\W{0,9}NON?\b\W{0,9}")
 
@@ -71,7 +72,7 @@ def _is_misread(text: str) -> bool:
 
 
 def _joined(word: str) -> str:
-    return _JOINER.sub("", word)
+    return word.translate(_JOINERS)
 
 
 def _in_fours(words: list[str]) -> list[str]:
@@ -81,5 +82,11 @@ def _in_fours(words: list[str]) -> list[str]:
 
 
 def _endings(words: list[str]) -> list[str]:
-    """The last words together, where they are as long as a code: "code: ABC DEF GHJ KMN"."""
-    return ["".join(words[-count:]) for count in range(2, min(LENGTH, len(words)) + 1)]
+    """The last words together: "code: ABC DEF GHJ KMN". A code is cut into equal pieces."""
+    lasts = (words[-count:] for count in range(2, min(LENGTH, len(words)) + 1))
+    return ["".join(last) for last in lasts if _in_pieces(last)]
+
+
+def _in_pieces(words: list[str]) -> bool:
+    lengths = {len(word) for word in words}
+    return len(lengths) == 1 or all(length % _GROUP == 0 for length in lengths)

@@ -3,6 +3,7 @@
 import pytest
 
 from bot.channel import said
+from flows.account.table import INSIDE
 from flows.inputs import Edited, Pressed, Returned
 from flows.outputs import Ask, Refusal, Say
 from flows.refusals import Reason
@@ -57,6 +58,21 @@ BACK = {
 }
 """Where back leads; from the other questions nowhere."""
 
+NAMED = {
+    S.LAST_NAME: S.FIRST_NAME,
+    S.FIRST_NAME: S.PHONE,
+    S.CHILD_SCHOOL: S.CHILD_NAME,
+    S.CHILD_NAME: S.MY_CHILDREN,  # no child of that name
+}
+"""Where any word leads, since it is a name."""
+
+ABOUT_ACCOUNT = (S.WHICH_ACCOUNT, S.NO_ACCOUNT, S.NOT_ME, S.PROVE, *INSIDE)
+
+
+def interrupted(state: S, name: str) -> str:
+    """The key of the question over the question."""
+    return f"interrupt.{name}.account" if state in ABOUT_ACCOUNT else f"interrupt.{name}"
+
 
 def test_there_is_a_road_to_every_question() -> None:
     assert set(ROADS) == set(ASKING) == set(QUESTIONS)
@@ -79,7 +95,7 @@ async def test_back(arrive: Arrive, lang: str, state: S, way: str) -> None:
     texted = len(parent.sms.received)
     await parent.follows(typed)
     if way == "word" and state in NAMES:  # a plain word is a name there
-        parent.is_asked(S.FIRST_NAME if state is S.LAST_NAME else S.PHONE)
+        parent.is_asked(NAMED[state])
     elif state in BACK:
         parent.is_asked(BACK[state])
     else:
@@ -116,7 +132,7 @@ async def test_remarks(arrive: Arrive, state: S) -> None:
     await parent.parent.does(Returned())
     parent.hears("welcome_back")
     parent.is_asked(state)
-    if state is not S.PHONE:
+    if not QUESTIONS[state].contact:
         await parent.parent.shares_own_number("+33698765432")
         parent.hears("refused.text_only")
         parent.is_asked(state)
@@ -125,7 +141,8 @@ async def test_remarks(arrive: Arrive, state: S) -> None:
     parent.hears("edited")
     parent.is_asked(state)
     assert (parent.parent.erased == [*erased, "a"]) == parent.parent.last.hidden
-    if state is not S.PASSWORD_AGAIN:  # anything is a second password, right or wrong
+    # Anything is a second password, right or wrong, and nearly anything names a school.
+    if state not in (S.PASSWORD_AGAIN, S.CHILD_SCHOOL):
         for typed in ("🤷", "\u200b", "-", "¿¿¿", "0" * 5000, "oui non peut-être 99999 @"):
             await parent.parent.does(said(typed))
             parent.is_asked(state)
@@ -207,11 +224,14 @@ async def test_cancel(arrive: Arrive, state: S, lang: str) -> None:
     if state in CLOSED:
         parent.is_asked(state)
         return
-    parent.hears("interrupt.cancel")
+    if state in INSIDE:  # nothing is lost: out of "my account"
+        parent.is_asked(S.ALREADY)
+        return
+    parent.hears(interrupted(state, "cancel"))
     await parent.follows("[continue]")
     parent.is_asked(state)
     await parent.follows(command, "Dupont")
-    parent.hears("refused.choose", "interrupt.cancel")
+    parent.hears("refused.choose", interrupted(state, "cancel"))
     await parent.follows("[stop]")
     parent.hears("stopped")
     await parent.follows("bonjour")
@@ -259,7 +279,9 @@ async def test_start_never_wipes(arrive: Arrive, state: S) -> None:
     elif state in CLOSED:
         parent.is_asked(S.PROFILE)
     else:
-        parent.hears("interrupt.start", n=max(QUESTIONS[state].step, 1), total=6)
+        parent.hears(interrupted(state, "start"))
+        if state not in ABOUT_ACCOUNT:
+            parent.hears("interrupt.start", n=max(QUESTIONS[state].step, 1), total=6)
         await parent.follows("[continue]")
         parent.is_asked(state)
         await parent.follows("/start", "[restart]")
@@ -337,7 +359,7 @@ async def test_the_language_is_asked_where_it_is_not_known(meet_core: MeetCore, 
 async def test_an_interruption_is_over_when_it_is_answered(arrive: Arrive, state: S) -> None:
     """One question at a time: the last of two commands counts."""
     parent = await arrive(state)
-    await parent.follows("/annuler", "/effacer")
+    await parent.follows("/start" if state in INSIDE else "/annuler", "/effacer")
     parent.hears("interrupt.erase")
     await parent.follows("/aide")
     parent.hears(f"{state.value}.help")

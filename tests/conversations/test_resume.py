@@ -10,6 +10,7 @@ import pytest
 
 from bot.channel import said
 from bot.engine import Update
+from flows.account.table import INSIDE
 from flows.inputs import Pressed, Returned
 from flows.states import S
 from flows.table import UNDER_WAY
@@ -139,7 +140,7 @@ async def test_answers_are_erased_after_a_long_silence(arrive: Arrive, state: S)
 
 _PROVED = {
     *(S.PASSWORD, S.PASSWORD_AGAIN, S.CHILD, S.NOT_MINE, S.BIRTHDATE, S.BIRTHDATE_CHECK),
-    *(S.RECAP, S.CORRECT),
+    *(S.RECAP, S.CORRECT, S.NO_ACCOUNT, S.NOT_ME, S.PROVE, *INSIDE),
 }
 
 

@@ -58,6 +58,7 @@ def test_a_code_without_digits_is_one_too(typed: str) -> None:
         *(("", 0), ("...", 0), ("😀", 0), ("AB2D-EF3H-JK4", 11), ("AB2D-EF3H-JK4NP", 13)),
         *(("bonjour", 7), ("123456", 6), ("https://t.me/SesameBot?start=AB2D", 0)),
         *(("ab2def3hjk4n@free.fr", 0), ("je n'ai pas reçu de lettre de votre part", 6)),
+        ("oui non peut-être 99999 @", 19),
     ],
 )
 def test_another_number_of_signs_is_counted(typed: str, read: int) -> None:

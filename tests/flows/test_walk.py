@@ -582,7 +582,7 @@ class Walk(RuleBasedStateMachine):
         assert question is not None
         self.question = None
         self.account.hears(question, answer, self.now)
-        if isinstance(answer, i.CodeRight):
+        if isinstance(answer, i.CodeRight) and self.account.proved_at == self.now:
             self.acted_at = self.now  # a clock may be set while the world thinks
         self.happens(answer)
 
