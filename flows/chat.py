@@ -85,6 +85,7 @@ class Chat:
     child_school: str = field(default="", repr=False)  # of the child to add, as it was typed
     home: str = ""  # the state that a list of services was asked for from
     last_digits: str = ""  # of the account's number, where another one was proved
+    dated: bool = False  # a child's birthdate was right since the account was opened here
     reopen_until: datetime | None = None  # a closed account is erased then
 
     notice: str = ""  # of another guardian's account, to which the parent can still object

@@ -591,6 +591,7 @@ def _note_more(chat: Chat, answer: i.FromWorld, heard: Heard) -> None:
             chat.first_digest = ""
         case i.BirthdateRight():
             chat.children[chat.child].status = "confirmed"
+            chat.dated = True
         case i.BirthdateWrong(left):
             heard.left = left
             if left == 0:

@@ -56,7 +56,7 @@ VARIANTS: dict[str, tuple[str, ...]] = {
 """Texts that are said in other words where they would be wrong: "<key>.<circumstance>"."""
 
 
-_ACCOUNT = ("identifier", "phone", "proved_at", "email")
+_ACCOUNT = ("identifier", "phone", "proved_at", "email", "dated")
 _KEPT: defaultdict[S, tuple[str, ...]] = defaultdict(
     tuple,
     {

@@ -204,6 +204,7 @@ def note_about_account(chat: Chat, answer: i.FromWorld, now: datetime, heard: "H
             _changed(chat, answer, now)
         case i.NoAccount():  # also where it was erased since it was opened here
             chat.identifier = chat.login = chat.email = ""
+            chat.dated = False
             chat.guardians, chat.avoid, chat.children = (), (), []
             if not chat.phone:  # only an identifier was given, whose number nobody said here
                 chat.proved_at = None
@@ -227,6 +228,7 @@ def _account(chat: Chat, account: i.AccountExists) -> None:
     if by_letter:  # nobody is signed in before all birthdates were right
         chat.goal, chat.reserved = "letter_phone", account.identifier
     else:
+        chat.dated = chat.dated and chat.identifier == account.identifier
         chat.identifier, chat.login = account.identifier, ""
         chat.phone, chat.email = account.phone or chat.phone, account.email
     status = "waiting" if by_letter else "confirmed"

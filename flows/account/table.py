@@ -86,7 +86,6 @@ FLOW: list[Row] = [
     (S.MATCHING,         "account_exists",    "by_letter",        S.CHILD,         "first_child_for_phone"),
     (S.MATCHING,         "found_moved",       "by_letter",        S.CHILD,         "first_child_for_phone"),
     (S.MATCHING,         "found_closed",      "by_letter",        S.CHILD,         "first_child_for_phone"),
-    (S.CHILD,            "yes",               "settled_for_phone", S.CHANGING,     "change_phone"),
     (S.CHILD,            "back",              "first_for_phone",  STAY,            "say_no_way_back"),
     (S.CHECKING_BIRTHDATE, "birthdate_right", "settled_for_phone", S.CHANGING,     "change_phone"),
 
@@ -137,7 +136,8 @@ FLOW: list[Row] = [
     (KNOWN,              "account_exists",    "for_account",      S.MANAGE,        "ask"),
     (S.READING,          "account_exists",    None,               S.MANAGE,        "ask"),
     (S.BIRTHDATE,        "back",              "for_password",     STAY,            "say_no_way_back"),
-    (S.CHECKING_BIRTHDATE, "birthdate_right", "for_password",     S.PASSWORD,      "ask"),
+    (S.BIRTHDATE,        "back",              "sets_password",    S.MANAGE,        "ask"),
+    (S.CHECKING_BIRTHDATE, "birthdate_right", "sets_password",    S.PASSWORD,      "ask"),
     (S.CHECKING_BIRTHDATE, "birthdate_wrong", "password_refused", S.NOT_RECOVERED, "close"),
     ([S.PASSWORD, S.PASSWORD_AGAIN], "proof_too_old", "signed_in", S.PROVE,        "say_prove_again"),
     (S.PASSWORD,         "back",              "signed_in",        S.MANAGE,        "ask"),
@@ -164,7 +164,9 @@ FLOW: list[Row] = [
     (S.MANAGE,           "back",              None,               S.ALREADY,       "leave"),
     (INSIDE,             "cancel",            None,               S.ALREADY,       "leave"),
 
-    (S.MANAGE,           "change_password",   None,               S.PASSWORD,      "ask"),
+    (S.MANAGE,           "change_password",   "dated",            S.PASSWORD,      "ask"),
+    (S.MANAGE,           "change_password",   "has_children",     S.BIRTHDATE,     "ask_one_child"),
+    (S.MANAGE,           "change_password",   None,               STAY,            "say_human"),
     (S.MANAGE,           "change_phone",      None,               S.NEW_PHONE,     "ask"),
     (S.NEW_PHONE,        "number",            None,               S.SENDING,       "request_code"),
     (S.NEW_PHONE,        "own_number",        None,               S.SENDING,       "request_code"),

@@ -81,9 +81,17 @@ class AccountTurn(Turn):
         """The child asked about is not on the account yet."""
         return self.chat.goal == "new_child"
 
+    def sets_password(self) -> bool:
+        """A new password is wanted, whether or not the old one was forgotten."""
+        return self.chat.goal in ("password", "new_password")
+
+    def dated(self) -> bool:
+        """A child's birthdate was right since the account was opened here: it is the parent."""
+        return self.chat.dated
+
     def password_refused(self) -> bool:
         """No birthdate was right: no new password."""
-        return self.for_password() and not self.tries_left()
+        return self.sets_password() and not self.tries_left()
 
     def child_refused(self) -> bool:
         """No birthdate was right: the child stays off the account."""

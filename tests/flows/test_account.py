@@ -95,8 +95,9 @@ def test_a_no_with_a_code_is_understood_everywhere(state: S) -> None:
 def test_a_notice_that_came_while_the_parent_was_away_is_shown_on_return() -> None:
     away, outputs = step(a_chat(S.PHONE, away=True), NOTICED, NOW)
     assert said_in(outputs) == []
-    _, outputs = step(away, i.Returned(), NOW)
-    assert said_in(outputs) == ["welcome_back", "notice.activated", "interrupt.notice"]
+    for back in (i.Returned(), said("/start")):
+        _, outputs = step(away, back, NOW)
+        assert said_in(outputs) == ["welcome_back", "notice.activated", "interrupt.notice"]
 
 
 # ---- what is kept of an account ----------------------------------------------------------------

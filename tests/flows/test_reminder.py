@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -60,7 +61,7 @@ PHONES = {
 
 
 def silent(
-    state: S = S.PASSWORD, seen: datetime = datetime(2026, 3, 10, 18, tzinfo=UTC), **own: object
+    state: S = S.PASSWORD, seen: datetime = datetime(2026, 3, 10, 18, tzinfo=UTC), **own: Any
 ) -> Chat:
     """Somebody in the middle of an activation, who said something then and nothing since."""
     seen = seen.astimezone(UTC)  # as the bot's clock tells it
@@ -68,7 +69,7 @@ def silent(
     return a_chat(state, **(known | own))
 
 
-def at_school(uai: str, **own: object) -> Chat:
+def at_school(uai: str, **own: Any) -> Chat:
     return silent(S.CHILD, children=[Child(1, "Léa", "D", "Collège", uai)], **own)
 
 
@@ -160,7 +161,7 @@ def test_only_in_the_middle_of_an_activation(state: S) -> None:
     ],
     ids=str,
 )
-def test_nobody_is_reminded_who_need_not_be(own: dict[str, object]) -> None:
+def test_nobody_is_reminded_who_need_not_be(own: dict[str, Any]) -> None:
     for state in REMINDED:
         assert remind_at(silent(state, **own), DEFAULT) is None
 

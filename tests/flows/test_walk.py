@@ -7,11 +7,12 @@ and typed, and compares.
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from inspect import signature
 from typing import ClassVar, TypeVar, get_args
 
 import pytest
@@ -234,7 +235,8 @@ class Account:
     new_phone: str = ""  # its code came back
     email: str = ""  # its code came back
     found: int = 0  # the child to add
-    dated: int = 0  # the child whose birthdate was right since the proof
+    dated: int = 0  # the child whose birthdate was right last
+    is_parent: bool = False  # a birthdate was right since the account was opened here
 
     def hears(self, question: o.Question, answer: i.FromWorld, now: datetime) -> None:
         """Take note of an answer."""
@@ -242,7 +244,7 @@ class Account:
             case o.CheckCode(phone), i.CodeRight() if self.because == "change":
                 self.new_phone = phone
             case o.CheckCode(phone, _, login), i.CodeRight():
-                self.phone, self.login, self.proved_at, self.dated = phone, login, now, 0
+                self.phone, self.login, self.proved_at = phone, login, now
             case _, i.LetterRight():
                 self.letter = True
             case _, i.Invited():
@@ -257,7 +259,7 @@ class Account:
             case o.CheckBirthdate(pupil), i.BirthdateRight():
                 self.confirmed.add(pupil)
                 self.not_mine.discard(pupil)
-                self.dated = pupil
+                self.dated, self.is_parent = pupil, True
             case o.CheckBirthdate(pupil), i.BirthdateWrong(0):
                 self.confirmed.discard(pupil)
             case _:
@@ -274,6 +276,7 @@ class Account:
                 if status == "frozen":
                     self.identifier, self.status = identifier, status
             case _, i.AccountExists(identifier, status):
+                self.is_parent = self.is_parent and identifier == self.identifier
                 self.identifier, self.status = ("" if status == "moved" else identifier), status
                 self.pupils = frozenset(child.pupil for child in answer.children)
             case _, i.AccountOpened(identifier):
@@ -324,6 +327,7 @@ class Account:
                 assert self.pupils <= self.confirmed, "a child was not confirmed"
             case o.SetPassword(identifier, digest):
                 assert identifier == self.identifier, "another account"
+                assert self.is_parent, "no birthdate was right"
                 assert self.status == "open"
                 assert self.digest == digest != "", "the password was not confirmed"
                 assert self.is_fresh(acted_at, policy.proof_validity)
@@ -361,6 +365,7 @@ class Account:
             proved_at=self.proved_at,
             identifier=self.identifier,
             status=self.status,
+            is_parent=self.is_parent,
         )
 
 
@@ -755,8 +760,6 @@ class Walk(RuleBasedStateMachine):
                 case o.Object(notice, code):
                     assert bool(notice) != bool(code)
                     assert notice in (was.notice, "")
-                case o.SetPassword() if was.goal == "password":
-                    assert self.account.dated, "no birthdate was right since the proof"
                 case o.TellOthers(identifier) | o.TextIdentifier(_, identifier):
                     assert identifier == self.account.identifier != ""
                     assert self.account.status in ("open", "closed")
@@ -1201,6 +1204,232 @@ def test_answers_of_who_blocked_the_bot_expire() -> None:
     assert walk.said[0] == "expired"
 
 
+# ---- the same about an account -----------------------------------------------------------------
+
+
+def inside() -> Walk:
+    """Somebody whose account was just opened, in "my account"."""
+    walk = says(a_walk(S.RECAP), "activer")
+    walk.hopes(0)
+    return says(walk, "3")
+
+
+def proves() -> Walk:
+    """The same, of whom another proof is asked."""
+    walk = says(inside(), "/retour")
+    walk.now += timedelta(minutes=11)
+    assert says(walk, "3").chat.state is S.PROVE
+    return walk
+
+
+def by_letter() -> Walk:
+    """Somebody who came by a letter; the world looks whom it knows."""
+    walk = says(a_walk(S.MENU), "2", LETTERS[0], "oui", NUMBERS[0], "oui")
+    walk.types(CODES[0])
+    walk.hopes(0)
+    assert isinstance(walk.question, o.MatchGuardian)
+    assert walk.question.letter
+    return walk
+
+
+def burns(walk: Walk) -> Walk:
+    """Types wrong codes until there is a pause."""
+    for _ in range(2):
+        walk.types(CODES[0])
+        walk.is_answered(i.CodeWrong(0))
+        if walk.chat.state is S.CODE:
+            says(walk, "renvoyer")
+    assert walk.chat.state is S.LOCKED
+    return walk
+
+
+@pytest.mark.parametrize("status", ["open", "closed", "moved"])
+def test_a_letter_alone_opens_no_account(status: str) -> None:
+    """There is no child whose birthdate could be the proof."""
+    walk = by_letter()
+    walk.is_answered(replace(walk.an_account(status, 0), children=()))
+    assert walk.chat.state is S.NOT_RECOVERED
+    assert not walk.chat.identifier
+
+
+@pytest.mark.parametrize("status", ["open", "closed", "moved"])
+def test_a_letter_and_all_birthdates_change_the_number(status: str) -> None:
+    walk = by_letter()
+    walk.is_answered(walk.an_account(status, 0))
+    says(walk, "oui 14/03/2014", "/retour", "/retour", "oui")
+    assert not walk.chat.identifier
+    walk.types("oui 15/03/2014")
+    walk.hopes(0)
+    assert isinstance(walk.question, o.ChangePhone)
+    assert says(walk, "bonjour").chat.state is S.MANAGE
+
+
+def test_one_birthdate_of_two_is_not_enough_for_a_letter() -> None:
+    walk = by_letter()
+    walk.is_answered(walk.an_account("moved", 0))
+    says(walk, "oui 14/03/2014", "oui").types("15/03/2014")
+    walk.is_answered(i.BirthdateWrong(0))
+    assert walk.chat.state is S.REFUSED
+
+
+def test_a_password_needs_a_birthdate_in_my_account_too() -> None:
+    """Whoever holds the phone, or got its number from the operator, does not know it."""
+    walk = says(a_walk(S.MENU), "5", NUMBERS[0])
+    says(walk, CODES[0])
+    assert says(walk, "2").chat.state is S.BIRTHDATE
+    assert says(walk, "/retour", "2").chat.state is S.BIRTHDATE
+    walk.types("14/03/2014")
+    walk.is_answered(i.BirthdateWrong(0))
+    assert walk.chat.state is S.NOT_RECOVERED
+
+
+def test_a_birthdate_is_asked_once_in_a_sign_in() -> None:
+    walk = says(a_walk(S.MENU), "5", NUMBERS[0], CODES[0], "2", "14/03/2014", *[PASSWORDS[0]] * 2)
+    assert says(walk, "2").chat.state is S.PASSWORD
+
+
+def test_no_password_where_there_is_no_child_to_ask_about() -> None:
+    walk = says(a_walk(S.MENU), "5", NUMBERS[0])
+    walk.types(CODES[0])
+    walk.hopes(0)
+    walk.is_answered(replace(walk.an_account("open", 0), children=()))
+    assert says(walk, "2").said[0] == "human"
+
+
+def test_a_code_that_proves_goes_to_no_other_number() -> None:
+    """The new number was given, but its code must wait; meanwhile the proof gets old."""
+    walk = says(inside(), "3")
+    walk.types(NUMBERS[1])
+    walk.is_answered(i.CodeTooSoon(60))
+    walk.now += timedelta(minutes=11)
+    walk.types(NUMBERS[1])
+    assert walk.chat.state is S.PROVE
+    walk.types("1")
+    assert isinstance(walk.question, o.RequestCode)
+    assert (walk.question.phone, walk.question.because) == (PHONES[0], "known")
+
+
+def test_a_new_number_is_proved_soon_after_the_old_one() -> None:
+    for text in (CODES[0], "renvoyer"):
+        walk = says(inside(), "3", NUMBERS[1])
+        walk.now += timedelta(minutes=31)
+        assert says(walk, text).chat.state is S.PROVE
+        assert not walk.chat.new_phone
+
+
+def test_the_code_of_an_account_goes_to_its_own_number_only() -> None:
+    walk = says(proves(), "1", "2", "2")
+    assert walk.said[0] == "account.own_number"
+
+
+def test_after_a_pause_the_account_is_proved_again() -> None:
+    for walk, state in (
+        (burns(says(proves(), "1")), S.PROVE),
+        (burns(says(a_walk(S.MENU), "4", "m.martin")), S.WHICH_ACCOUNT),
+    ):
+        walk.now += timedelta(minutes=16)
+        assert says(walk, "bonjour").chat.state is state
+
+
+def test_whoever_is_unlocked_proves_the_account_again() -> None:
+    for walk, state in (
+        (burns(says(proves(), "1")), S.PROVE),
+        (burns(says(a_walk(S.MENU), "5", NUMBERS[0])), S.WHICH_ACCOUNT),
+    ):
+        walk.happens(i.Unlocked())
+        assert walk.chat.state is state
+
+
+def test_a_pause_outlasts_the_account() -> None:
+    walk = burns(says(proves(), "1"))
+    walk.account = Account()
+    walk.happens(i.SignedOut(walk.chat.identifier, "others"))
+    assert (walk.chat.state, walk.chat.identifier) == (S.LOCKED, "")
+
+
+def test_a_mail_that_did_not_leave() -> None:
+    walk = says(inside(), "4", ADDRESSES[0])
+    walk.happens(i.EmailFailed())
+    assert walk.chat.state is S.EMAIL
+
+
+def test_the_account_service_takes_its_time_over_a_password() -> None:
+    walk = says(inside(), "2", PASSWORDS[0])
+    walk.types(PASSWORDS[0])
+    walk.hopes(0)
+    assert isinstance(walk.question, o.SetPassword)
+    walk.happens(i.AccountLate())
+    assert walk.said == ["opening.late.account"]
+    walk.happens(i.AccountLate())
+    assert walk.said == []
+    for text in ("bonjour", "/langue", "/humain"):
+        walk.types(text)
+        assert walk.said[-1] == "opening.waits.account"
+    walk.is_answered(i.AccountUnchanged())
+    assert walk.chat.state is S.MANAGE
+
+
+def test_a_frozen_account_is_thawed_by_the_school() -> None:
+    walk = says(inside(), "/retour", "4", "oui")
+    assert walk.said == ["frozen.ask"]
+    walk.account.status = "open"
+    walk.happens(i.Thawed(walk.chat.identifier))
+    assert walk.chat.state is S.ALREADY
+
+
+def test_an_account_that_is_left_by_a_link_is_left() -> None:
+    """Frozen or closed: what comes next is about somebody else, perhaps."""
+    for road in (("/retour", "4", "oui"), ("8", "1")):
+        walk = says(inside(), *road)
+        assert walk.chat.identifier
+        walk.happens(i.CameByLink("token"))
+        assert not walk.chat.identifier
+        walk.is_answered(i.NotInvited())
+        says(walk, "parent", "5", NUMBERS[2], CODES[0])
+
+
+def test_an_account_that_is_gone_leaves_nothing_behind() -> None:
+    walk = says(inside(), "/retour")
+    walk.types("3")
+    walk.is_answered(i.NoAccount())
+    assert (walk.chat.identifier, walk.chat.children) == ("", [])
+
+
+def test_a_link_of_nobody_is_asked_about_in_both_languages() -> None:
+    walk = Walk()
+    walk.begins(None, False, False, 0, 0)
+    walk.happens(i.CameByLink("token"))
+    walk.is_answered(i.NotInvited())
+    assert walk.chat.state is S.LANGUAGE
+
+
+def test_a_reminder_is_answered() -> None:
+    for answer in ("1", "2", "Marie"):
+        walk = says(a_walk(S.FIRST_NAME))
+        walk.now = remind_at(walk.chat, walk.policy) or walk.now
+        walk.happens(i.TimeCame())
+        assert walk.said == ["interrupt.remind"]
+        says(walk, answer)
+
+
+def test_sms_that_fail_and_sms_that_are_late() -> None:
+    walk = a_walk(S.CODE)
+    walk.happens(i.SmsDelayed())
+    walk.happens(i.SmsDelayed())
+    walk = says(proves(), "1")
+    walk.happens(i.SmsFailed("refused"))
+    assert walk.said[0] == "no_sms.refused"
+
+
+def named() -> list[Callable[[], None]]:
+    """The roads of this page, each of which asserts for itself."""
+    return [
+        road
+        for name, road in globals().items()
+        if name.startswith("test_") and "_nothing_" not in name and not signature(road).parameters
+    ]
+
+
 # ---- the walks -------------------------------------------------------------------------------
 
 
@@ -1248,16 +1477,13 @@ def test_nothing_that_many_parents_do_breaks_what_must_hold() -> None:
     """The same at length; between them they go through every row of the table."""
     Walk.fired.clear()
     with rows_counted():
-        test_the_school_is_strict_about_a_brother_who_came_later()  # seldom come by
-        test_the_second_code_that_is_burnt_brings_a_pause()
+        for road in named():  # seldom come by
+            road()
         test_a_name_is_mended(("Martin", "Martin", "oui"))
         test_a_name_is_mended(("DUPONT Marie", "oui"))
-        test_who_was_unlocked_begins_anew()
-        test_late_sms_are_told_once()
-        test_an_identifier_that_did_not_leave_can_be_sent_again()
-        test_a_password_is_changed_on_the_page()
-        test_the_page_comes_while_the_password_is_typed_for_the_second_time()
-        test_a_proof_grows_old_while_the_page_is_open()
+        for status in ("open", "closed", "moved"):
+            test_a_letter_alone_opens_no_account(status)
+            test_a_letter_and_all_birthdates_change_the_number(status)
         assert walk(examples=2_000, steps=100) >= 200_000
     missed = [row for row in FLOW if not any(Walk.fired[one] for one in lines([row]))]
     assert missed == []
