@@ -16,9 +16,9 @@ from tempfile import TemporaryDirectory
 from zlib import crc32
 from zoneinfo import ZoneInfo
 
+from bot.answers import Doors
 from bot.app import open_storage
 from bot.channel import said
-from bot.answers import Doors
 from bot.engine import Engine, Update
 from bot.rendering import Renderer
 from flows.chat import Chat
@@ -29,9 +29,9 @@ from storage import accounts
 from storage.conversations import Address
 from storage.database import migrations
 from storage.outbox import SMS
-from tests.conversations.roads import ROADS, everybody
+from tests.conversations.roads import NEW_PHONE, ROADS, everybody
 from tests.helpers.dialogue import PASSWORD, Dialogue
-from tests.helpers.parent import CoreParent, core_parent
+from tests.helpers.parent import CoreParent, Inbox, core_parent
 from tests.helpers.school import School
 
 FOLDER = Path(__file__).parent
@@ -62,12 +62,18 @@ def mobile(place: str) -> str:
     return f"061{crc32(place.encode()) % 10**6:06d}8"
 
 
+def new_mobile(place: str) -> str:
+    """The number that they change to."""
+    return f"075{crc32(place.encode()) % 10**6:06d}8"
+
+
 def theirs(place: str, line: str) -> str:
     """A line of a road, as the parent of this place says it."""
     for said_by_marie, own in (
         ("DUPONT", last_name(place).upper()),
         ("Dupont", last_name(place)),
         ("06 12 34 56 78", mobile(place)),
+        (NEW_PHONE, new_mobile(place)),
     ):
         line = line.replace(said_by_marie, own)
     return line
@@ -83,7 +89,9 @@ def school() -> School:
 
 
 async def _walk(path: Path) -> None:
-    async with core_parent(path, school(), place="expired", make_code=lambda: CODE) as first:
+    async with core_parent(
+        path, school(), place="expired", make_code=lambda: CODE, mail=Inbox()
+    ) as first:
         await _goes(first, "expired", *ROADS[S.CHECK], "(wait 24h)")
         for place, road in PLACES.items():
             await _goes(first.beside(place, None if place == "language" else "fr"), place, *road)
