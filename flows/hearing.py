@@ -602,7 +602,7 @@ def _matched(chat: Chat, matched: i.GuardianMatched) -> None:
     """Take the children over; what was already confirmed in this conversation stays so."""
     before = {child.pupil: child.status for child in chat.children}
     chat.guardians, chat.avoid, chat.child = matched.guardians, matched.avoid, 0
-    chat.reserved = matched.identifier
+    chat.reserved, chat.identifier = matched.identifier, ""  # this person has no account
     chat.digest = chat.first_digest = ""
     chat.children = [
         child_of(known, before.get(known.pupil, "waiting")) for known in matched.children

@@ -793,6 +793,8 @@ class Walk(RuleBasedStateMachine):
             self.account.identifier = ""
         if self.chat.proved_at is None:
             self.account.proved_at = None
+        if not self.chat.letter:
+            self.account.letter = False
         if self.chat.state is S.LOCKED or "password.prove_again" in self.said:
             self.account.phone, self.account.proved_at = "", None
 
