@@ -96,7 +96,11 @@ sound = any_text.map(lambda text: said(text).text)
         {},
         optional={
             **dict.fromkeys(("last", "first", "phone", "digest", "identifier"), sound),
+            **dict.fromkeys(("login", "new_phone", "new_email", "email", "child_school"), sound),
+            **dict.fromkeys(("notice", "notice_about", "notice_child", "home", "goal"), sound),
+            **dict.fromkeys(("letter", "reminded", "muted", "dated", "away"), st.booleans()),
             **dict.fromkeys(("code_sent_at", "proved_at", "locked_until", "seen_at"), times),
+            "reopen_until": times,
             **dict.fromkeys(("asked", "misses", "burnt", "locks"), st.integers(0, 2**31)),
             "pending": st.lists(sound, max_size=2).map(tuple),
             "pressed": st.none() | st.tuples(st.integers(0, 99), sound),
