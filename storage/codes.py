@@ -43,6 +43,9 @@ log = logging.getLogger("sesame.codes")
 Requested = CodeOnItsWay | CodeTooSoon | CodeBudgetSpent
 Checked = CodeRight | CodeWrong | CodeCancelled | CodeOld | CodeExpired
 ALL = b"all"
+_SOMEBODYS = "+33612345678"
+"""What is looked at where there is no number: it takes as long as one."""
+
 _BY_EMAIL = 2
 """In the column `real`: it was sent, and not by SMS, so that it is not among those watched."""
 
@@ -144,7 +147,7 @@ class Codes:
         sends = known and may_send
         yield from self._count(chat, place, sends, now)
         yield from self._warn_of_budget(day, now)
-        home = area(place.phone) if place.phone else ""
+        home = area(place.phone or _SOMEBODYS)
         answer, code = yield from self._make_code(chat, place, int(sends), home, now)
         return answer, code, sends
 
@@ -253,10 +256,11 @@ class Codes:
         if place.hidden:
             prefix, limits = self._prefix(phone), self._policy.codes_per_prefix
             spent = bool((yield from open_again("code.prefix", prefix, limits, now))) or spent
-        home = area(phone) if phone else ""
-        paused = yield from self._is_paused(home, place.hidden, now)
+        number = phone or _SOMEBODYS
+        paused = yield from self._is_paused(area(number), place.hidden, now)
         # The register holds what a school typed: a landline or a satellite gets nothing (I8).
-        return bool(phone) and read_contact(phone) == phone and not spent and not paused
+        mobile = read_contact(number) == number
+        return mobile and bool(phone) and not spent and not paused
 
     def _is_paused(self, place: str, hidden: bool, now: datetime) -> Work[bool]:
         """Watch how many codes come back, and whether those from this country do.
@@ -270,7 +274,7 @@ class Codes:
         few = back < policy.conversion_warning_percent
         if few and (yield from self._once_a_day("conversion", now)):
             _alert("codes_not_coming_back", percent=int(back))
-        at_home = not place or place in FRENCH_AREAS
+        at_home = place in FRENCH_AREAS
         if at_home and not hidden:
             return False
         paused = yield from tally("paused", place.encode(), now - DAY)

@@ -16,14 +16,16 @@ from typing import TypeVar
 
 import pytest
 
-from bot.channel import Reply
+from bot.channel import Reply, said
 from bot.engine import Update
 from flows.chat import Chat
 from flows.inputs import Pressed
+from flows.outputs import OpenAccount
 from flows.policy import MINUTE
 from flows.states import S
+from storage.accounts import Accounts
 from storage.conversations import Address, Conversations
-from storage.database import Work, run
+from storage.database import Work, every, run
 from storage.outbox import REPLY
 from storage.sqlite import Sqlite
 from tests.conversations.roads import CODE_OF_MARIE, MARIE
@@ -286,46 +288,65 @@ def test_the_comparison_finds_what_is_there() -> None:
 
 
 def _strangers(
-    conversations: Conversations, phones: list[str], now: datetime
+    conversations: Conversations, typed: list[str], by_login: bool, now: datetime
 ) -> Work[list[Address]]:
-    """One conversation for each number, at "Is this right?"."""
-    addresses = [Address("core", f"stranger {number}") for number in range(len(phones))]
-    for address, phone in zip(addresses, phones, strict=True):
-        chat = Chat(S.CHECK, "fr", asked=1, last="Dupont", first="Marie", phone=phone)
+    """One conversation for each number at "Is this right?", for each identifier before it."""
+    addresses = [Address("core", f"stranger {number}") for number in range(len(typed))]
+    for address, text in zip(addresses, typed, strict=True):
+        chat = Chat(S.CHECK, "fr", asked=1, last="Dupont", first="Marie", phone=text)
+        if by_login:
+            chat = Chat(S.WHICH_ACCOUNT, "fr", asked=1, goal="password")
         yield from conversations.save(conversations.key(address), address, chat, None, now)
     return addresses
 
 
-async def _times(path: Path, dice: Random) -> dict[bool, list[float]]:
-    """How long the answer to "send the code" takes, for known and unknown numbers in turn."""
+def _with_accounts(accounts: Accounts, now: datetime) -> Work[None]:
+    """Marie after Marie has an account: m.dupont, m.dupont2, …"""
+    for guardian, number in zip(
+        (yield from every("SELECT id FROM guardians ORDER BY id")), range(0, 200, 2), strict=True
+    ):
+        wanted = OpenAccount(guardian, (), "Dupont", "Marie", phone_of(number), "digest")
+        yield from accounts.open(wanted, b"chat %d" % number, now)
+
+
+async def _times(path: Path, dice: Random, by_login: bool) -> dict[bool, list[float]]:
+    """How long the answer takes that a code is coming, for known and unknown ones in turn."""
     families = School()
     for number in range(0, 200, 2):
         families.knows("Marie DUPONT", phone_of(number), {"Léa DUPONT": "14/03/2014"})
     known = [either for _ in range(TURNS) for either in dice.choice([(True, False), (False, True)])]
-    phones = [phone_of(2 * dice.randrange(100) + (not one)) for one in known]
+    typed = [phone_of(2 * dice.randrange(100) + (not one)) for one in known]
+    if by_login:
+        typed = [f"m.{'dupont' if one else 'durand'}{dice.randrange(2, 101)}" for one in known]
     watch, times = Stopwatch(), dict[bool, list[float]]({True: [], False: []})
     async with core_parent(path, families, **NO_LIMIT) as parent:  # type: ignore[arg-type]
         doors, delivery = parent.service.doors, parent.service.delivery
+        await doors.database.run(_with_accounts(doors.accounts, parent.clock.now))
         delivery._carriers[REPLY]._channels = {"core": watch}  # type: ignore[attr-defined]
-        work = _strangers(doors.conversations, phones, parent.clock.now)
-        for address, one in zip(await doors.database.run(work), known, strict=True):
+        work = _strangers(doors.conversations, typed, by_login, parent.clock.now)
+        addresses = await doors.database.run(work)
+        for address, text, one in zip(addresses, typed, known, strict=True):
+            asks = said(text) if by_login else Pressed("yes", 1)
             watch.heard.clear()
             begin = perf_counter()
-            await parent.service.engine.take(Update(address, Pressed("yes", 1)))
+            await parent.service.engine.take(Update(address, asks))
             await watch.heard.wait()
             times[one].append(perf_counter() - begin)
             await delivery.settle()
             parent.clock.now += MINUTE
+        [(sent,)] = await doors.database.run(every("SELECT count(*) FROM codes WHERE real = 1"))
+        assert sent == TURNS
     return times
 
 
+@pytest.mark.parametrize("by_login", [False, True], ids=["number", "identifier"])
 async def test_known_and_unknown_take_as_long(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], by_login: bool
 ) -> None:
     """One of three runs must not tell them apart: a busy machine disturbs, it never helps."""
     verdicts = []
     for attempt in range(3):
-        times = await _times(tmp_path / f"{attempt}.sqlite3", Random(attempt))
+        times = await _times(tmp_path / f"{attempt}.sqlite3", Random(attempt), by_login)
         known, unknown = median(times[True]), median(times[False])
         apart, likely = abs(known / unknown - 1), same_law(times[True], times[False])
         with capsys.disabled():
