@@ -10,6 +10,7 @@ from datetime import date
 from functools import partial
 
 from bot.rendering import Renderer
+from bot.sms.segments import spelled
 from flows import inputs as i
 from flows import outputs as o
 from flows.policy import Policy
@@ -21,7 +22,7 @@ from storage.database import Database, Work
 from storage.invitations import Invitations
 from storage.letters import Letters
 from storage.life import Acting, Life
-from storage.notices import Notices
+from storage.notices import LONGEST, Notices
 from storage.openings import Openings
 from storage.outbox import EMAIL, SMS, Outbox
 from storage.register import Register
@@ -190,6 +191,8 @@ class Answers:
         """Let the other guardians and the account's own addresses know."""
 
         def words(lang: str, key: str, facts: dict[str, str]) -> str:
+            if key.startswith("sms."):  # one letter outside their alphabet makes two SMS of one
+                facts = {name: spelled(fact)[:LONGEST] for name, fact in facts.items()}
             return self._renderer.say(key, lang, **facts)
 
         theirs, own = partial(words, SCHOOLS_LANGUAGE), partial(words, lang)

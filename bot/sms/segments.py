@@ -1,5 +1,6 @@
 """How many SMS a text takes: what is paid for (GSM 03.38, 3GPP TS 23.038 and 23.040)."""
 
+from anyascii import anyascii
 from gsm0338 import Codec
 
 _GSM = Codec()
@@ -16,6 +17,11 @@ def is_gsm(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def spelled(text: str) -> str:
+    """The text in the phones' own alphabet: "Loïc" becomes "Loic"."""
+    return "".join(letter if is_gsm(letter) else anyascii(letter) for letter in text)
 
 
 def segments(text: str) -> int:

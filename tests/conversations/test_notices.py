@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from bot.sms.segments import segments
 from flows.states import S
 from storage.database import every
 from tests.conversations.conftest import MeetCore
@@ -55,6 +56,21 @@ async def test_the_other_guardian_gets_an_sms(meet_core: MeetCore, lang: str) ->
     assert await statuses(marie) == [True]
     await marie.parent.service.delivery.settle()
     marie.hears("signed_out.frozen")
+
+
+@pytest.mark.parametrize("child", ["Loïc", "Anne-Maëlys-Zoë", "Łucja", "明明"])
+async def test_an_sms_is_one_sms_whatever_the_child_is_called(
+    meet_core: MeetCore, child: str
+) -> None:
+    """A letter outside the phones' own alphabet would make two of it."""
+    family = a_school()
+    for guardian, mobile in (("Rosa LIND", "06 55 44 33 21"), ("Paul LIND", "06 55 44 33 22")):
+        family.knows(guardian, mobile, {f"{child} LIND": "14/03/2014"})
+    rosa = await meet_core(family)
+    await rosa.follows("(comes)", "[parent]", "[activate]", "Lind", "Rosa", "06 55 44 33 21")
+    await rosa.follows("[yes]", "(code)", PASSWORD, PASSWORD, "oui 14/03/2014", "[activate_now]")
+    [text] = texts_to(rosa, "+33655443322")
+    assert segments(text) == 1
 
 
 async def test_the_other_guardian_is_told_in_the_chat(meet_core: MeetCore, lang: str) -> None:
