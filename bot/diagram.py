@@ -15,7 +15,7 @@ MAIN_ROAD = (
 )
 """The way of a parent to whom nothing happens: drawn first, from top to bottom, and in colour."""
 
-_BOXES = {
+_BOXES: dict[str, list[S]] = {
     "any_state": [state for state in S if state is not S.LOCKED],  # a pause goes on
     "any_question": UNDER_WAY,
     "sent_away": SENT_AWAY,

@@ -68,7 +68,7 @@ async def secret(case: Case) -> list[Finding]:
                 return [Finding("secret", made, case.say(key, file=str(own)))]
             if own.stat().st_mode & 0o077:
                 return [case.bad("secret", "doctor.secret_open", file=str(own))]
-    await _read(case, _opens)
+    await ask(case, _opens)
     return [
         case.good(
             "secret", "doctor.secret_beside" if settings.secret is None else "doctor.secret_set"
@@ -91,7 +91,7 @@ async def register(case: Case) -> list[Finding]:
         return int(row[0]) if row else 0
 
     with suppress(BadSetting, VaultError):  # said of the secret already
-        number = await _read(case, guardians)
+        number = await ask(case, guardians)
         if number is not None:
             key = "doctor.register" if number else "doctor.register_empty"
             return [Finding("register", bool(number), case.say(key, n=number))]
@@ -105,7 +105,7 @@ async def audit(case: Case) -> list[Finding]:
         return (yield from check(vault)) or 0  # rows are counted from 1
 
     with suppress(BadSetting, VaultError):  # as above
-        row = await _read(case, altered)
+        row = await ask(case, altered)
         if row:
             return [case.bad("audit", "doctor.audit_altered", n=row)]
         if row == 0:
@@ -113,7 +113,7 @@ async def audit(case: Case) -> list[Finding]:
     return []
 
 
-async def _read(case: Case, work: Callable[[Vault], Work[T]]) -> T | None:
+async def ask(case: Case, work: Callable[[Vault], Work[T]]) -> T | None:
     """What the work finds; None where the database cannot be asked, which `database` says.
 
     Raises BadSetting and VaultError of the secret.

@@ -135,12 +135,13 @@ ABOUT_ACCOUNTS = {
 
 async def of_stranger(
     path: Path, script: tuple[str, ...], has_account: bool, patch: pytest.MonkeyPatch
-) -> tuple[list[object], list[object], int]:
+) -> tuple[list[tuple[str, object]], list[tuple[str, object]], int]:
     """What a stranger reads line by line, the statements, and how many SMS it makes leave.
 
     Marie has activated a month ago, or has only asked for a code.
     """
-    codes, given, read, done = iter(["123456"]), list[str](), list[object](), list[object]()
+    codes, given = iter(["123456"]), list[str]()
+    read, done = list[tuple[str, object]](), list[tuple[str, object]]()
     plain = Sqlite.run
 
     async def run_watched(database: Sqlite, work: Work[T]) -> T:

@@ -240,6 +240,17 @@ def test_an_sms_is_at_the_right(screen: Bubbles, capsys: pytest.CaptureFixture[s
     assert "SMS → +33612345678" in plain[0]
 
 
+def test_an_e_mail_is_at_the_right(screen: Bubbles, capsys: pytest.CaptureFixture[str]) -> None:
+    screen.email(
+        "marie@exemple.example", "Votre code [bold]", "482913 est votre code.\n\nÀ vous.\n"
+    )
+    plain = ESCAPES.sub("", capsys.readouterr().out).splitlines()
+    assert all(len(line) == 40 and line.startswith("    ") for line in plain)
+    assert "E-mail → marie@exemple.example" in plain[0]
+    inside = [line.strip(" │") for line in plain[1:-1]]
+    assert inside == ["Votre code [bold]", "", "482913 est votre code.", "", "À vous."]
+
+
 def test_a_remark(screen: Bubbles, capsys: pytest.CaptureFixture[str]) -> None:
     screen.note("[bold]not markup[/bold]")
     assert "[bold]not markup[/bold]" in ESCAPES.sub("", capsys.readouterr().out)

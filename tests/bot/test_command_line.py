@@ -32,7 +32,7 @@ from tests.telegram.server import BotApi
 
 COMMANDS = (
     *("chat", "serve", "import", "status", "diagram", "doctor", "unlock", "erase", "purge"),
-    *("rotate-key", "backup"),
+    *("rotate-key", "backup", "invite", "letters", "letter", "freeze", "unfreeze"),
 )
 TOKEN = "123456:TEST"
 REGISTER = str(resources.files("bot").joinpath("demo_register.csv"))

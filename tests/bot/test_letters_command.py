@@ -13,11 +13,11 @@ import segno
 import locales
 from bot.app import open_storage
 from flows.states import S
-from storage.database import every
+from storage.database import Place, every
 from storage.letters import Letters
 from tests.bot.test_command_line import Run, _machine, database, failed, telegram
 from tests.bot.test_command_line import run as command
-from tests.bot.test_operators import done, ok, recorded
+from tests.bot.test_operators import done, ok, place, recorded
 from tests.conversations.roads import ALL_TO_DONE
 from tests.helpers.clock import Clock
 from tests.helpers.dialogue import Dialogue
@@ -25,7 +25,13 @@ from tests.helpers.parent import core_parent, test_settings
 from tests.helpers.school import School, a_school
 from tests.telegram.server import BotApi
 
-__all__ = ["_machine", "command", "database", "telegram"]  # the machine on which every command runs
+__all__ = [
+    "_machine",
+    "command",
+    "database",
+    "place",
+    "telegram",
+]  # the machine on which every command runs
 
 CODE = re.compile(r"\b(?:[2-9A-HJKMNP-Z]{4}-){2}[2-9A-HJKMNP-Z]{4}\b")
 NAMES = ("Marie", "Sophie", "Sophie", "An", "Lan", "Inès", "Łukasz")
@@ -38,15 +44,18 @@ def school() -> School:
 
 
 @pytest.fixture(autouse=True)
-def filled(database: Path) -> None:
+def filled(request: pytest.FixtureRequest, database: Path) -> None:
+    """The register, on the database of the test: a file, but where it asks for each kind."""
+    place: Place = request.getfixturevalue("place") if "place" in request.fixturenames else database
+
     async def fill() -> None:
-        async with core_parent(database, school()):
+        async with core_parent(place, school()):
             pass
 
     asyncio.run(fill())
 
 
-def activates(database: Path) -> None:
+def activates(database: Place) -> None:
     """Marie has an account."""
 
     async def follow() -> None:
@@ -66,7 +75,7 @@ def people(page: str) -> list[str]:
     return re.findall(r'<p class="to">(?:À l&#39;attention de|For) (\S+)', page)
 
 
-async def whose(database: Path, code: str) -> str:
+async def whose(database: Place, code: str) -> str:
     """Whom the code is for."""
     async with open_storage(test_settings(database)) as (opened, vault):
         found = await opened.run(Letters(vault).check(code, b"a chat", datetime.now(UTC)))
@@ -161,13 +170,13 @@ async def test_the_picture_opens_the_conversation(
     assert "@sesame_test_bot" in page
 
 
-def test_the_letter_before_is_void(command: Run, database: Path, tmp_path: Path) -> None:
+def test_the_letter_before_is_void(command: Run, place: Place, tmp_path: Path) -> None:
     ok(command("letter", "06 12 34 56 78", "--out", "one"))
     [before] = CODE.findall(written(tmp_path / "one"))
     ok(command("letter", "06 12 34 56 78", "--out", "two"))
     [now] = CODE.findall(written(tmp_path / "two"))
-    assert done(whose(database, before)) == "nobody"
-    assert done(whose(database, now)) == "Marie"
+    assert done(whose(place, before)) == "nobody"
+    assert done(whose(place, now)) == "Marie"
 
 
 def test_where_nothing_can_be_written_no_letter_is_void(
@@ -226,24 +235,22 @@ def test_bad_usage(command: Run, line: tuple[str, ...]) -> None:
 # ---- freeze ----------------------------------------------------------------------------------
 
 
-async def frozen(database: Path) -> list[bool]:
+async def frozen(database: Place) -> list[bool]:
     async with open_storage(test_settings(database)) as (opened, _):
         rows = await opened.run(every("SELECT frozen_at FROM accounts ORDER BY id"))
         return [at is not None for (at,) in rows]
 
 
-@pytest.mark.parametrize("who", ["06 12 34 56 78", "m.dupont", "M.DUPONT"])
-def test_an_account_is_frozen_and_its_parent_is_told(
-    command: Run, database: Path, who: str
-) -> None:
-    activates(database)
+@pytest.mark.parametrize("who", ["06 12 34 56 78", "M.DUPONT"])
+def test_an_account_is_frozen_and_its_parent_is_told(command: Run, place: Place, who: str) -> None:
+    activates(place)
     assert locales.say("freeze.done", "fr", {"identifier": "m.dupont"}) in ok(
         command("freeze", who, *CALL)
     )
-    assert done(frozen(database)) == [True]
+    assert done(frozen(place)) == [True]
 
     async def hears(key: str, state: S | None = None) -> None:
-        async with core_parent(database, school(), clock=Clock(datetime.now(UTC))) as parent:
+        async with core_parent(place, school(), clock=Clock(datetime.now(UTC))) as parent:
             marie = Dialogue(parent, "fr")
             await parent.service.delivery.look()
             await parent.service.delivery.settle()
@@ -255,9 +262,9 @@ def test_an_account_is_frozen_and_its_parent_is_told(
     assert locales.say("freeze.unfrozen", "fr", {"identifier": "m.dupont"}) in ok(
         command("unfreeze", who, "--reason", "visit")
     )
-    assert done(frozen(database)) == [False]
+    assert done(frozen(place)) == [False]
     done(hears("thawed"))
-    done_to_it = [(one[0].split(":")[0], one[1], one[2]) for one in recorded(database)[-2:]]
+    done_to_it = [(one[0].split(":")[0], one[1], one[2]) for one in recorded(place)[-2:]]
     assert [(actor, action) for actor, action, _ in done_to_it] == [
         ("operator", "account_frozen"),
         ("operator", "account_unfrozen"),

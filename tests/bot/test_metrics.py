@@ -217,7 +217,7 @@ async def test_no_label_is_a_persons(counted: Counted) -> None:
     closed = {state.value for state in S} | {outcome.value for outcome in Outcome} | {"unknown"}
     closed |= {reason.value for reason in Reason}
     closed |= {"sent", "refused", "unclear", "expired", "silent"}
-    closed |= {"handed_over", "undelivered", "delivered"}
+    closed |= {"handed_over", "undelivered", "delivered", "dropped"}
     for sample in counted.samples():
         for label, value in sample.labels.items():
             assert value in closed or label == "le", (sample.name, label, value)

@@ -1,5 +1,6 @@
 """The schools' file of services: what it offers today, and what is wrong with it."""
 
+import asyncio
 import logging
 import os
 from datetime import date, timedelta
@@ -14,7 +15,8 @@ from bot.services import KINDS, Offer, Problem, Services, expired, read
 from flows.inputs import ServiceOpen
 from tests.bot.test_command_line import Run, _machine, database
 from tests.bot.test_command_line import run as command
-from tests.helpers.parent import test_settings
+from tests.helpers.parent import core_parent, test_settings
+from tests.helpers.school import a_school
 
 __all__ = ["_machine", "command", "database"]
 
@@ -256,6 +258,21 @@ def test_doctor_names_each_and_what_to_mend(command: Run, file: Path, lang: str)
         "✗ " + locales.say("doctor.service", lang, {**facts, "number": 2, "why": expired}),
         "✗ " + locales.say("doctor.service", lang, {**facts, "number": 3, "why": link}),
     ]
+
+
+def test_doctor_names_a_school_that_nobody_imported(
+    command: Run, file: Path, database: Path
+) -> None:
+    file.write_text(entry() + entry(schools='["0750001U", "0759999Z"]'), "utf-8")
+    assert len(lines(command, file)) == 1  # there is no register to compare with
+
+    async def fill() -> None:
+        async with core_parent(database, a_school()):
+            pass
+
+    asyncio.run(fill())
+    facts = {"file": str(file), "number": 2, "uai": "0759999Z"}
+    assert lines(command, file)[1:] == [f"✗ {locales.say('doctor.service_elsewhere', 'en', facts)}"]
 
 
 def test_doctor_and_a_file_that_is_not_there(command: Run, file: Path) -> None:

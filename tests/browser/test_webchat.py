@@ -121,6 +121,22 @@ async def test_the_whole_way_with_the_script(page_of: PageOf, site: Opened) -> N
     assert await tab.evaluate("navigator.clipboard.readText()") == "m.dupont"
 
 
+async def test_an_e_mail_comes_beside_the_sms(page_of: PageOf, site: Opened) -> None:
+    tab = await page_of(width=1280)
+    await tab.goto(await site())
+    await to_the_end(tab, await to_the_code(tab))
+    await presses(tab, "manage", "m.dupont")
+    await presses(tab, "change_email", heard("email.ask"))
+    await says(tab, "marie.dupont@exemple.fr", heard("email_code.ask"))
+    mail = tab.locator("#texts li").last
+    await expect(mail.locator(".from")).to_contain_text("E-mail marie.dupont@exemple.fr")
+    await expect(mail.locator(".subject")).to_have_text(locales.say("mail.code.subject", "fr"))
+    found = re.match(r"[0-9]{6}", await mail.locator(".sms").inner_text())
+    assert found
+    await says(tab, found[0], heard("manage.ask"))
+    await expect(mail).to_be_in_viewport()
+
+
 async def test_the_whole_way_without_a_script(page_of: PageOf, site: Opened) -> None:
     tab = await page_of(java_script_enabled=False)
     await tab.goto(await site())

@@ -322,6 +322,16 @@ def test_a_pipe_is_plain(capsys: pytest.CaptureFixture[str]) -> None:
     assert "123456" not in "\n".join(terminal.transcript.lines)
 
 
+def test_an_e_mail_on_a_pipe_is_plain(capsys: pytest.CaptureFixture[str]) -> None:
+    """Its subject on a line, its text below, and its code masked in the transcript."""
+    terminal = Terminal(Pipe())
+    terminal.show_email("a@b.example", "Your code", "123456 is your code.\n\nType it here.\n")
+    shown = "E-mail to a@b.example: Your code\n  123456 is your code.\n\n  Type it here.\n\n"
+    assert capsys.readouterr().out == shown
+    terminal.transcript.heard("123456", hidden=False)
+    assert terminal.transcript.lines == [*shown.replace("123456", MASK).splitlines(), f"> {MASK}"]
+
+
 def test_settings_of_tests_owe_nothing_to_the_machine(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,7 +10,9 @@ from time import monotonic
 
 import pytest
 
+from flows.secret import Secret
 from flows.states import S
+from storage.accounts import hash_password
 from storage.database import every
 from storage.directories import Directory
 from storage.life import Acting
@@ -353,6 +355,30 @@ async def test_frozen_while_the_password_is_being_set(meet: Meet, service: Servi
     await freezes(marie, thaws=True)
     await marie.parent.service.delivery.settle()
     await has(service, NEW, PASSWORD)
+    await is_done(marie)
+
+
+async def test_a_password_that_comes_after_the_freeze(meet: Meet, service: Service) -> None:
+    """It was just being sent, and failed: it is not sent again."""
+    marie = await opened(meet, service)
+    await marie.follows(*CHANGE, NEW)
+    doors, now = marie.parent.service.doors, marie.clock()
+    account = await doors.database.run(doors.accounts.read("m.dupont"))
+    assert account is not None
+    assert doors.openings is not None
+    await freezes(marie)
+    await marie.parent.service.delivery.settle()
+    chat = doors.conversations.key(marie.parent.address)
+    await doors.database.run(doors.openings.passwords.keep(chat, Secret(NEW), now))
+    digest = hash_password(Secret(NEW))
+    asked = await doors.database.run(doors.openings.set_password(account, digest, chat, now))
+    assert isinstance(asked, bytes)
+    marie.parent.service.delivery.post(asked)
+    await marie.parent.service.delivery.settle()
+    await freezes(marie, thaws=True)
+    await marie.parent.service.delivery.settle()
+    await has(service, PASSWORD, NEW)
+    assert "password_set" not in await happenings(marie)
     await is_done(marie)
 
 

@@ -57,7 +57,7 @@ def at_recap(guardian: int, pupil: int) -> Chat:
         phone=PHONE,
         guardians=(guardian,),
         digest="$argon2id$v=19$m=8,t=2,p=1$c2FsdA$aGFzaA",
-        children=[Child(pupil, "Léa", "D", "Collège", "confirmed")],
+        children=[Child(pupil, "Léa", "D", "Collège", status="confirmed")],
     )
 
 

@@ -14,11 +14,11 @@ from bot.app import open_storage
 from flows.chat import Chat
 from flows.outputs import OpenAccount
 from flows.policy import Policy
-from storage.accounts import Account, Accounts
+from storage.accounts import Account, Accounts, account_place
 from storage.audit import PARENT
 from storage.codes import login_key
 from storage.conversations import Address, Conversations
-from storage.database import Database, Place, every, one, run, stamp
+from storage.database import Database, Place, every, run, stamp
 from storage.erasure import conversations_of, erase, erase_account, erase_closed, people
 from storage.life import Acting, Life
 from storage.outbox import ACCOUNT, EMAIL, SMS, Outbox
@@ -60,6 +60,12 @@ class Here:
         """How many rows there are."""
         [(number,)] = await self.all(f"SELECT count(*) FROM {table}")
         return int(number)
+
+    async def reseals(self, known: dict[str, Any]) -> None:
+        """The account's record is this one."""
+        key = self.vault.key("identifier", "m.dupont")
+        sealed = self.vault.seal(known, account_place(key))
+        await self.database.run(run("UPDATE accounts SET sealed = ?", sealed))
 
     async def signs_in(self, name: str) -> bytes:
         """Another conversation in which the account is open, and whose answers are erased."""
@@ -164,8 +170,8 @@ async def test_an_account_that_is_not_there_is_erased_already(here: Here) -> Non
 
 async def test_the_outside_service_is_asked_to_remove_it(place: Place) -> None:
     async with met(place, account_key=b"k" * 16, told=b"t") as here:
-        known = await _known(here)
-        await here.database.run(_reseals(here, {**known, "there": "id-there"}))
+        names = {"identifier": "m.dupont", "last": "Dupont", "first": "Marie"}
+        await here.reseals({**names, "phone": MARIE, "there": "id-there"})
         outbox = Outbox(here.vault)
         await here.database.run(outbox.add(b"k" * 16, ACCOUNT, {"do": "change"}, here.clock()))
         work = erase_account(here.vault, here.account.number, PARENT, here.clock())
@@ -173,19 +179,6 @@ async def test_the_outside_service_is_asked_to_remove_it(place: Place) -> None:
         parcel = await here.database.run(outbox.head(b"k" * 16, ACCOUNT))
         assert parcel is not None
         assert parcel.body == {"do": "remove", "there": "id-there"}, "and nothing before it"
-
-
-async def _known(here: Here) -> dict[str, Any]:
-    row = await here.database.run(one("SELECT identifier_key, sealed FROM accounts"))
-    assert row is not None
-    known: dict[str, Any] = here.vault.open(row[1], f"accounts:{row[0].hex()}")
-    return known
-
-
-def _reseals(here: Here, known: dict[str, Any]) -> Any:
-    key = here.vault.key("identifier", "m.dupont")
-    sealed = here.vault.seal(known, f"accounts:{key.hex()}")
-    return run("UPDATE accounts SET sealed = ?", sealed)
 
 
 # ---- closed ----------------------------------------------------------------------------------
