@@ -293,6 +293,8 @@ class Account:
             case o.ChangePhone(identifier, phone), "phone_changed":
                 self.identifier, self.status, self.behind_letter = identifier, "open", ""
                 self.phone, self.login, self.proved_at, self.letter = phone, "", now, False
+            case o.AddChild(_, pupil), "child_added":
+                self.pupils |= {pupil}
             case _, "account_reopened":
                 self.status = "open"
             case _, "account_frozen" | "account_closed":
@@ -356,7 +358,7 @@ class Account:
             case o.AddChild(_, pupil):
                 assert pupil == self.found == self.dated, "the birthdate was not right"
             case o.DropChild(_, pupil):
-                assert pupil in self.pupils | {self.found}
+                assert pupil in self.pupils
 
     def closes(self) -> "Account":
         """What is left of it at an end, where an account is."""
@@ -1390,7 +1392,7 @@ def test_an_account_that_is_left_by_a_link_is_left() -> None:
         says(walk, "parent", "5", NUMBERS[2], CODES[0])
 
 
-def test_an_account_that_is_gone_leaves_nothing_behind() -> None:
+def test_an_account_that_is_gone_is_forgotten() -> None:
     walk = says(inside(), "/retour")
     walk.types("3")
     walk.is_answered(i.NoAccount())
