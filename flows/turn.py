@@ -45,7 +45,11 @@ VARIANTS: dict[str, tuple[str, ...]] = {
     "no_sms.ask": ("login",),
     "no_sms.asked": ("login",),
     "no_sms.late": ("login",),
+    "code.wrong": ("email",),
     "code.old": ("email",),
+    "refused.code_length": ("email",),
+    "refused.code_several": ("email",),
+    "refused.code_is_password": ("email",),
     "interrupt.cancel": ("account",),
     "interrupt.start": ("account",),
     "opening.late": ("account",),
@@ -337,10 +341,9 @@ class Turn:
         refused = self.heard.refused
         assert refused is not None  # noqa: S101 - every "refused" carries its reason
         self._refusal(refused.reason)
+        self._say(self._variant(f"refused.{refused.reason}"), **refused.facts)
         if self.chat.interruption:
-            self._say(f"refused.{refused.reason}", **refused.facts)
             return self.interrupt()
-        self._say(f"refused.{refused.reason}", **refused.facts)
         self._rules()
         if self.chat.misses == 2:
             self._help()
@@ -507,7 +510,7 @@ class Turn:
     def say_wrong_code(self) -> None:
         """Not the code; so many tries left."""
         self._refusal(Reason.CODE_WRONG)
-        self._say_and_ask_briefly("code.wrong", n=self.heard.left)
+        self._say_and_ask_briefly(self._variant("code.wrong"), n=self.heard.left)
 
     def say_burnt(self) -> None:
         """Too many tries: this code is cancelled."""

@@ -31,7 +31,7 @@ async def test_an_address_is_proved(mailed: Dialogue[CoreParent]) -> None:
     await mailed.does("marie.dupont@example.org")
     mailed.is_asked(S.EMAIL_CODE)
     await mailed.does("000000")
-    mailed.hears("code.wrong", n=4)
+    mailed.hears("code.wrong.email", n=4)
     await mailed.does(inbox(mailed).last_code)
     mailed.hears("changed.email_changed")
     mailed.is_asked(S.MANAGE)

@@ -368,6 +368,8 @@ def test_a_text_shows_only_facts_that_the_conversation_gives_it() -> None:
         "refused.phone_too_short": {"n"},
         "refused.phone_too_long": {"n"},
         "refused.code_length": {"n"},
+        "refused.code_length.email": {"n"},
+        "code.wrong.email": {"n"},
         "refused.letter_length": {"n"},
     }
     somewhere |= {f"interrupt.{name}": {*counted, "step", "steps"} for name in INTERRUPTIONS}
