@@ -82,6 +82,8 @@ class Notices:
             }
             yield from self._outbox.add(_of_account(account), EMAIL, body, acting.now)
             acting.also.add(_of_account(account))
+        if not (reached or before or account.email):
+            return
         subject = account_subject(self._vault, account.identifier)
         yield from note(
             self._vault,

@@ -8,22 +8,28 @@ from email.message import EmailMessage
 from email.policy import SMTP, SMTPUTF8
 from email.utils import format_datetime
 
+from email_validator import EmailNotValidError, validate_email
+
 from bot.mail.port import Mail
 
-# A name may hold a comma or an accent; in the mail it is quoted or encoded as need be.
-_SENDER = re.compile(
-    r"""(?:"?(?P<name>[^<>"\x00-\x1f]{0,80}?)"?\s*<)?"""
-    r"(?P<user>[A-Za-z0-9._%+-]{1,64})@(?P<domain>[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+)>?"
-)
 _USER = re.compile(r"""[^\s@<>()\[\],;:\\"\x00-\x1f]{1,64}""")
 
 
 def read_sender(text: str) -> Address:
     """An address with a name: "Sésame <sesame@ecole.fr>". Raises ValueError."""
-    found = _SENDER.fullmatch(text.strip())
-    if found is None:
+    name, _, address = text.strip().rpartition("<")
+    name = name.strip().strip(
+        '"'
+    )  # with a comma or an accent: in the mail it is written as need be
+    try:
+        found = validate_email(
+            address.removesuffix(">") if name else address, check_deliverability=False
+        )
+    except EmailNotValidError:
+        found = None
+    if found is None or not (name or "_").isprintable() or set(name) & set('<>"'):
         raise ValueError("an address is written Sésame <sesame@ecole.fr>")
-    return Address(found["name"] or "", found["user"], found["domain"])
+    return Address(name, found.local_part, found.ascii_domain)
 
 
 def plain_address(text: str) -> Address:
