@@ -46,7 +46,7 @@ class Policy:
     letter_tries: Windows = ((DAY, 5),)  # wrong codes of letters in one chat
     email: bool = False  # e-mail can be sent
     email_codes: Windows = ((DAY, 5), (30 * DAY, 15))  # of one chat, and to one address
-    notice_texts: Windows = ((DAY, 3),)  # SMS about other guardians' accounts to one number
+    notice_texts: Windows = ((DAY, 5),)  # SMS about other guardians' accounts to one number
     notice_validity: timedelta = 30 * DAY  # until then it can be objected to
     object_tries: Windows = ((DAY, 10),)  # wrong codes of notices in one chat
     reopen_within: timedelta = 30 * DAY  # a closed account is erased then

@@ -137,7 +137,7 @@ class Life:
         if status == "frozen":
             if not letter:
                 yield from sign_ins.wait_for_thaw(account, acting.chat, acting.now)
-            return AccountExists(account.identifier, "frozen")
+            return AccountExists(account.identifier, "frozen", account.phone)
         if status == "open" and not letter:
             yield from sign_ins.sign_in(self._vault, account, acting.chat, acting.now)
         children = yield from self.children(account)

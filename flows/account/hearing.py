@@ -208,6 +208,8 @@ def note_about_account(chat: Chat, answer: i.FromWorld, now: datetime, heard: "H
             chat.guardians, chat.avoid, chat.children = (), (), []
             if not chat.phone:  # only an identifier was given, whose number nobody said here
                 chat.proved_at = None
+        case i.Thawed(identifier) if identifier == chat.identifier:
+            chat.proved_at = None  # whoever it is proves the number again, before anything is shown
         case i.ChildFound(child):
             chat.children.append(child_of(child, "waiting"))
             chat.child = len(chat.children) - 1

@@ -7,6 +7,7 @@ import pytest
 from bot.sms.segments import segments
 from flows.states import S
 from storage.database import every
+from storage.life import Acting
 from tests.conversations.conftest import MeetCore
 from tests.conversations.roads import ALL_TO_DONE, MARIE
 from tests.helpers.dialogue import PASSWORD, Dialogue
@@ -110,6 +111,29 @@ async def test_a_frozen_account_opens_nothing(meet_core: MeetCore, lang: str) ->
     assert "m.dupont" not in marie.reads
 
 
+@pytest.mark.parametrize("typed", ["m.dupont", MARIE[2]])
+async def test_the_school_unfreezes_it(meet_core: MeetCore, lang: str, typed: str) -> None:
+    """The conversation is told, and whoever it is proves the number again."""
+    marie = await meet_core(school(), lang=lang)
+    await marie.follows(*ALL_TO_DONE)
+    paul = Dialogue(marie.parent.beside("paul", lang), lang)
+    await paul.does(code_in(texts_to(marie, "+33655443322")[0]))
+    await marie.follows("(wait 61s)", "(comes)", "[parent]", "[manage]", typed, "(code)")
+    marie.is_asked(S.FROZEN)
+    service = marie.parent.service
+    acting = Acting(b"", service.now(), "operator:marc")
+    marie.parent.replies.clear()
+    await service.doors.database.run(service.doors.life.unfreeze("m.dupont", "visit", acting))
+    await service.delivery.look()
+    await service.delivery.settle()
+    marie.hears("thawed")
+    marie.is_asked(S.ALREADY, identifier="m.dupont")
+    await marie.does("[manage]")
+    marie.is_asked(S.PROVE)
+    await marie.follows("(wait 2m)", "[send_code]", "(code)")
+    marie.is_asked(S.MANAGE)
+
+
 async def test_an_old_code_objects_no_more(meet_core: MeetCore) -> None:
     marie = await meet_core(school())
     await marie.follows(*ALL_TO_DONE)
@@ -154,4 +178,17 @@ async def test_recovery_and_another_phone_are_told_too(meet_core: MeetCore, does
         await marie.follows("[change_password]", "Lune!Bleue48", "Lune!Bleue48")
     else:
         await marie.follows("[change_phone]", "07 51 99 88 77", "(code)", "[no]")
+    assert len(texts_to(marie, "+33655443322")) == 2
+
+
+async def test_what_changes_nothing_does_not_use_up_what_matters(meet_core: MeetCore) -> None:
+    """Whoever asks for the identifier again and again cannot keep a new number from being told."""
+    marie = await meet_core(school(), codes_per_chat="50/1d", codes_per_number="50/1d")
+    await marie.follows(*ALL_TO_DONE)
+    for _ in range(2):
+        await marie.follows("/effacer", "[erase_all]", "(wait 5m)", "(comes)", "[parent]")
+        await marie.follows("[forgot_identifier]", *MARIE, "[yes]", "(code)")
+        marie.is_asked(S.ALREADY)
+    assert len(texts_to(marie, "+33655443322")) == 1
+    await marie.follows("[manage]", "[change_phone]", "07 51 99 88 77", "(code)", "[no]")
     assert len(texts_to(marie, "+33655443322")) == 2
