@@ -35,7 +35,7 @@ def read_school(text: str) -> str | Refused:
         return _as_uai(written)
     if len(written) > MAX_SCHOOL:
         return Refused(Reason.SCHOOL_TOO_LONG)
-    if len(plain(written)) < 2:
+    if min(len(written), len(plain(written))) < 2:  # "Þ" is written with two letters elsewhere
         return Refused(Reason.SCHOOL_MISSING)
     return written
 

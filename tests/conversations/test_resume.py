@@ -291,7 +291,8 @@ async def test_two_parents_of_one_name_at_one_instant(tmp_path: Path) -> None:
         names.append(last)
         for which, first in enumerate(("Marie", "Michel")):
             mobile = f"06{which}1{number:02d}{number:02d}{which}7"
-            school.knows(f"{first} {last}", mobile, {f"Léa {last}": "14/03/2014"})
+            child = ("Léa", "Tom")[which]  # of one child both would be told of each other
+            school.knows(f"{first} {last}", mobile, {f"{child} {last}": "14/03/2014"})
     settings, clock, sms = test_settings(tmp_path / "race.sqlite3"), Clock(), Phone()
     await school.fills_file(Path(settings.database), settings)
     async with AsyncExitStack() as stack:
