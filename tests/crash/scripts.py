@@ -57,6 +57,13 @@ SCRIPTS: dict[str, Script] = {
         *(*BEGIN, *NAME, *CHECK, *PROVED, PASSWORD[0], ("(other password)", "password.different")),
         *(*PASSWORD, *CHILD, *OPEN),
     ),
+    "my account": (
+        *(*BEGIN, *NAME, *CHECK, *REST, ("[manage]", "manage.ask")),
+        *(("[change_password]", "password.ask"), ("(other password)", "password_again.ask")),
+        *(("(other password)", "changed.password_set"), ("[children]", "my_children.ask")),
+        *(("[back]", "manage.ask"), ("[close_account]", "close.ask")),
+        *(("[close_now]", "reopen.ask"), ("[reopen]", "changed.account_reopened")),
+    ),
     "three children": (*BEGIN, *NAME, *CHECK, *PROVED, *PASSWORD, *NEXT, *NEXT, *CHILD, *OPEN),
     "unknown number": (
         *(*BEGIN, *NAME, *CHECK, ("(wrong code)", "code.wrong")),
