@@ -456,6 +456,7 @@ class AccountTurn(Turn):
         kept = {
             "name": bool(chat.last or chat.first),
             "phone": bool(chat.phone or chat.new_phone),
+            "email": bool(chat.email or chat.new_email),
             "login": bool(chat.login),
             "password": bool(chat.digest or chat.first_digest),
             "children": bool(chat.children),

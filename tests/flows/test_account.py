@@ -197,8 +197,8 @@ def test_privacy_names_what_is_kept_and_nothing_else() -> None:
     assert fresh.state is S.MENU
     _, outputs = step(a_chat(S.CHILD, identifier=""), said("/privacy"), NOW)
     kept = [key for key in said_in(outputs) if key.startswith("privacy.")]
-    assert kept[:5] == [
-        f"privacy.{kind}" for kind in ("kept", "name", "phone", "password", "children")
+    assert kept[:6] == [
+        f"privacy.{kind}" for kind in ("kept", "name", "phone", "email", "password", "children")
     ]
     assert {"privacy.until", "privacy.erase"} <= set(kept)
     assert not any("+33645127890" in repr(one) for one in outputs)
