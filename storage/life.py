@@ -135,8 +135,9 @@ class Life:
             return AccountExists("", "moved", last_digits=digits)
         status = account.status
         if status == "frozen":
-            if not letter:
-                yield from sign_ins.wait_for_thaw(account, acting.chat, acting.now)
+            if letter:
+                return AccountExists(account.identifier, "frozen")
+            yield from sign_ins.wait_for_thaw(account, acting.chat, acting.now)
             return AccountExists(account.identifier, "frozen", account.phone)
         if status == "open" and not letter:
             yield from sign_ins.sign_in(self._vault, account, acting.chat, acting.now)

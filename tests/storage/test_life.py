@@ -318,9 +318,9 @@ async def test_frozen_nothing_is_shown_or_changed(lilas: Town) -> None:
     for shown in (life.list_sign_ins("m.dupont", by), life.gather("m.dupont", by)):
         assert await lilas.run(shown) == SignedOut("m.dupont", "frozen")
     found = await lilas.run(life.find(read(phone=MARIE), by))
-    assert found == AccountExists("m.dupont", "frozen")
+    assert found == AccountExists("m.dupont", "frozen", MARIE)
     matched = await lilas.run(lilas.register.match(other, MARIE, "Dupont", "Marie", NOW))
-    assert matched == AccountExists("m.dupont", "frozen")
+    assert matched == AccountExists("m.dupont", "frozen", MARIE)
     notes = await lilas.rows("SELECT about, uai FROM school_notes")
     assert notes == [("frozen", LILAS[0])]
 
@@ -418,7 +418,7 @@ async def test_a_frozen_one_that_was_closed_waits_for_the_school(lilas: Town) ->
     await lilas.run(lilas.life.close("m.dupont", lilas.by(marie)))
     await lilas.run(lilas.life.freeze("m.dupont", "school", lilas.by(b"")))
     found = await lilas.run(lilas.life.find(read(phone=MARIE), lilas.by(marie, later)))
-    assert found == AccountExists("m.dupont", "frozen")
+    assert found == AccountExists("m.dupont", "frozen", MARIE)
     assert await lilas.run(lilas.life.unfreeze("m.dupont", "visit", lilas.by(b"", later)))
     found = await lilas.run(lilas.life.find(read(phone=MARIE), lilas.by(marie, later)))
     assert found == NoAccount()
