@@ -97,11 +97,15 @@ class Parent:
                 await self._hears(hears)
 
     async def _presses_until(self, choice: str, hears: str) -> None:
-        """Press; where the same guardian's other chat is at it, wait a little and press again."""
+        """Press; where the guardian's other chat is at it, press again once that one has ended."""
         self._presses(choice)
-        while await self._hears(hears, "opening.elsewhere") == "opening.elsewhere":
-            await asyncio.sleep(TICK * 10)
+        if await self._hears(hears, "opening.elsewhere") == "opening.elsewhere":
+            for _ in self._ticks(PATIENCE):
+                if any(one.end == "done.ask" for one in self._same_phone()):
+                    break
+                await asyncio.sleep(TICK)
             self._presses(choice)
+            await self._hears(hears)
 
     def _uses_phone(self, does: str) -> None:
         person, family = self.person, self.family

@@ -5,8 +5,8 @@ bot must say next. Some things the parent knows: (last), (first), (mobile), (cod
 (password), (birthdate). Others are ways of doing: (contact) shares the own number, (old button)
 presses a button of the first question, (twice choice) taps a button twice, (both a b) writes two
 messages at once, (english) changes the language, (pause) waits a second, and (meet) waits for the
-other chat of the same guardian. (again choice) presses a button until the bot says something else
-than that the other chat is at it: an outside account service takes its time.
+other chat of the same guardian. (again choice) presses a button, and once more after the other chat
+has ended, where the bot says that this one is at it: an outside account service takes its time.
 """
 
 from dataclasses import dataclass
