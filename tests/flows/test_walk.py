@@ -1357,6 +1357,47 @@ def test_a_mail_that_did_not_leave() -> None:
     assert walk.chat.state is S.EMAIL
 
 
+def test_another_address_or_another_code_by_e_mail() -> None:
+    assert says(inside(), "4", ADDRESSES[0], "2").chat.state is S.EMAIL
+    walk = says(inside(), "4", ADDRESSES[0])
+    walk.types("1")
+    walk.is_answered(i.CodeTooSoon(42))
+    assert (walk.chat.state, walk.said[0]) == (S.EMAIL_CODE, "code.too_soon")
+    for answer in (i.CodeCancelled(), i.CodeExpired()):
+        walk.types(CODES[0])
+        walk.is_answered(answer)
+        assert walk.chat.state is S.EMAIL_CODE
+
+
+def test_a_new_number_where_nothing_arrives_is_given_again() -> None:
+    assert says(inside(), "3", NUMBERS[1], "2", "2").chat.state is S.NEW_PHONE
+
+
+def test_a_child_s_birthdate_comes_too_late_for_the_proof() -> None:
+    """A code is asked for again before a child is added to the account."""
+    walk = says(inside(), "5", "1", "Les Lilas")
+    walk.types(THEIRS[1])
+    walk.hopes(0)
+    assert walk.chat.state is S.BIRTHDATE
+    walk.now += timedelta(minutes=11)
+    assert says(walk, "14/03/2014").chat.state is S.PROVE
+
+
+def test_a_closed_account_is_left_closed() -> None:
+    """The proof has grown old; who does not want another code stays where they were."""
+    walk = says(inside(), "8", "1")
+    assert walk.chat.state is S.REOPEN
+    walk.now += timedelta(minutes=11)
+    assert says(walk, "1").chat.state is S.PROVE
+    assert says(walk, "/retour").chat.state is S.REOPEN
+
+
+def test_the_account_was_opened_elsewhere_meanwhile() -> None:
+    walk = says(a_walk(S.RECAP), "activer")
+    walk.is_answered(replace(walk.an_account("open", 0), status="open"))
+    assert walk.chat.state is S.ALREADY
+
+
 def test_the_account_service_takes_its_time_over_a_password() -> None:
     walk = says(inside(), "2", PASSWORDS[0])
     walk.types(PASSWORDS[0])
