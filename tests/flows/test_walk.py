@@ -1369,7 +1369,7 @@ def test_another_address_or_another_code_by_e_mail() -> None:
         assert walk.chat.state is S.EMAIL_CODE
 
 
-def test_a_new_number_where_nothing_arrives_is_given_again() -> None:
+def test_a_new_number_is_given_again_when_no_sms_comes() -> None:
     assert says(inside(), "3", NUMBERS[1], "2", "2").chat.state is S.NEW_PHONE
 
 
