@@ -33,9 +33,9 @@ class S(Enum):
     ASK_SCHOOL = "ask_school"  # what to ask the school for, and the way back
     CHECKING = "checking"  # is it the code?
     MATCHING = "matching"  # who is it, now that the number is proved?
-    PASSWORD = "password"  # noqa: S105
+    PASSWORD = "password"  # noqa: S105 - a state
     HASHING = "hashing"
-    PASSWORD_AGAIN = "password_again"  # noqa: S105
+    PASSWORD_AGAIN = "password_again"  # noqa: S105 - as above
     COMPARING = "comparing"
     HASHING_PAGE = "hashing_page"  # typed twice, on the page for it
     CHILD = "child"  # are you this child's legal guardian?

@@ -73,7 +73,7 @@ FLOW: list[Row] = [
     # in                  when heard           provided            go to            then
     # ---- by the school's letter: any mobile may be given, and all children's birthdates are asked
     (S.MENU,             "letter",            None,               S.LETTER,        "ask"),
-    ([S.OTHER_PHONE, S.NOT_RECOVERED], "letter", None,            S.LETTER,        "begin_by_letter"),
+    ([S.OTHER_PHONE, S.NOT_RECOVERED], "letter", None,            S.LETTER,        "start_over"),
     (S.LETTER,           "letter_code",       None,               S.CHECKING_LETTER, "check_letter"),
     (S.LETTER,           "back",              None,               S.MENU,          "ask"),
     (S.CHECKING_LETTER,  "letter_right",      None,               S.INVITED,       "ask"),
@@ -210,7 +210,7 @@ FLOW: list[Row] = [
     (S.CHILD_SCHOOL,     "back",              None,               S.MY_CHILDREN,   "ask"),
     (S.CHILD_NAME,       "name",              None,               S.FINDING_CHILD, "find_child"),
     (S.CHILD_NAME,       "back",              None,               S.CHILD_SCHOOL,  "ask"),
-    (S.FINDING_CHILD,    "child_found",       None,               S.BIRTHDATE,     "ask_new_child"),
+    (S.FINDING_CHILD,    "child_found",       None,               S.BIRTHDATE,     "ask"),
     (S.FINDING_CHILD,    "child_on_account",  None,               S.MY_CHILDREN,   "say_child_on_account"),
     (S.FINDING_CHILD,    "child_not_found",   None,               S.MY_CHILDREN,   "say_child_not_found"),
     (S.BIRTHDATE,        "back",              "for_new_child",    S.MY_CHILDREN,   "drop_new_child"),
@@ -254,7 +254,7 @@ FLOW: list[Row] = [
 
 EVERYWHERE: list[Row] = [
     # ---- unasked: another guardian's account, this account elsewhere, the school
-    (list(S),            "noticed",           None,               STAY,            "say_notice"),
+    (list(S),            "noticed",           None,               STAY,            "interrupt"),
     (list(S),            "object",            None,               STAY,            "object"),
     (list(S),            "not_object",        None,               STAY,            "say_not_object"),
     (list(S),            "objected",          None,               STAY,            "say_objected"),

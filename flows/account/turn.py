@@ -131,10 +131,6 @@ class AccountTurn(Turn):
 
     # ---- then: letters -----------------------------------------------------------------------
 
-    def begin_by_letter(self) -> None:
-        """Start again, with a letter of the school in the place of the number."""
-        self.start_over()
-
     def check_letter(self) -> None:
         """Is it the code of a letter?"""
         self.outputs.append(o.CheckLetter(self._secret()))
@@ -310,10 +306,6 @@ class AccountTurn(Turn):
         chat = self.chat
         [first] = chat.pending
         self.outputs.append(o.FindChild(chat.identifier, chat.child_school, first))
-
-    def ask_new_child(self) -> None:
-        """Found: the birthdate is the proof."""
-        self.ask()
 
     def say_child_on_account(self) -> None:
         """Nothing to add."""
@@ -492,10 +484,6 @@ class AccountTurn(Turn):
         if chat.interruption == "notice" and chat.notice_about:
             self._say(f"notice.{chat.notice_about}", child=chat.notice_child)
         super().interrupt()
-
-    def say_notice(self) -> None:
-        """Something was done to another guardian's account: is that normal? (RELIABILITY T6)"""
-        self.interrupt()
 
     def object(self) -> None:
         """It is not: by the notice that came here, or by the code of an SMS or a letter."""

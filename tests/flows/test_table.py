@@ -269,7 +269,7 @@ READ = {
 """Words that the readers of free text find at a question, and its timer."""
 
 
-INTERRUPTING = ("interrupt", "remind", "say_notice")
+INTERRUPTING = ("interrupt", "remind")
 
 
 @pytest.mark.parametrize("state", ASKING)
