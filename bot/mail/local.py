@@ -1,10 +1,9 @@
 """Senders of e-mail that need nothing installed: the console and a file."""
 
-import asyncio
-import json
 from collections.abc import Callable
 from pathlib import Path
 
+from bot.json_lines import JsonLines
 from bot.mail.port import Mail, MailFault, MailRefused
 
 Show = Callable[[str, str, str], None]
@@ -33,24 +32,19 @@ class FileMail:
     name = "file"
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self._file = JsonLines(path)
 
     async def send(self, mail: Mail) -> None:
         """Append it. A file that cannot be written refuses for now."""
         line = {"to": mail.to, "subject": mail.subject, "text": mail.text}
         try:
-            await asyncio.to_thread(self._append, json.dumps(line, ensure_ascii=False) + "\n")
+            await self._file.append(line)
         except OSError as error:
             raise MailRefused("down", final=False) from error
 
     async def check(self) -> None:
         """See whether something can be appended."""
         try:
-            await asyncio.to_thread(self._append, "")
+            await self._file.check()
         except OSError as error:
             raise MailFault("settings", error.strerror or "") from None
-
-    def _append(self, line: str) -> None:
-        self._path.touch(mode=0o600)  # codes are for nobody else to read
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(line)

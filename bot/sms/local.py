@@ -1,10 +1,9 @@
 """SMS senders that need nothing installed: the console and a file."""
 
-import asyncio
-import json
 from collections.abc import Callable
 from pathlib import Path
 
+from bot.json_lines import JsonLines
 from bot.sms.port import Simple, Sms, SmsFault, SmsRefused, Taken
 
 
@@ -28,13 +27,12 @@ class FileSms(Simple):
     name = "file"
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self._file = JsonLines(path)
 
     async def send(self, sms: Sms) -> Taken:
         """Append it. A file that cannot be written refuses for now."""
-        line = json.dumps({"to": sms.to, "text": sms.text}, ensure_ascii=False) + "\n"
         try:
-            await asyncio.to_thread(self._append, line)
+            await self._file.append({"to": sms.to, "text": sms.text})
         except OSError as error:
             raise SmsRefused("file_not_writable", final=False) from error
         return Taken(self.name)
@@ -42,12 +40,7 @@ class FileSms(Simple):
     async def check(self) -> str | None:
         """See whether something can be appended."""
         try:
-            await asyncio.to_thread(self._append, "")
+            await self._file.check()
         except OSError as error:
             raise SmsFault(f"SESAME_SMS: the file cannot be written: {error.strerror}.") from None
         return None
-
-    def _append(self, line: str) -> None:
-        self._path.touch(mode=0o600)  # codes are for nobody else to read
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(line)

@@ -18,7 +18,7 @@ from typing import Any
 import aiosqlite
 
 import bot.engine
-import bot.sms.local
+import bot.json_lines
 from bot.__main__ import main
 from storage import accounts, database
 from tests.crash.points import Point
@@ -108,8 +108,8 @@ def arm(countdown: Countdown) -> None:
         return connect(*given, factory=Watched, **how)
 
     aiosqlite.connect = watching
-    append = countdown.around(bot.sms.local.FileSms._append, "sms")
-    bot.sms.local.FileSms._append = append  # type: ignore[method-assign]
+    append = countdown.around(bot.json_lines.JsonLines._append, "sms")
+    bot.json_lines.JsonLines._append = append  # type: ignore[method-assign]
     for name in ("hash_password", "is_password"):
         setattr(bot.engine, name, countdown.around(getattr(bot.engine, name), "hash"))
 
