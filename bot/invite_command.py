@@ -9,10 +9,10 @@ from telegram.helpers import create_deep_linked_url
 import locales
 from bot.app import open_storage
 from bot.clock import utc_now
-from bot.operators import operator
+from bot.operators import every_page, operator
 from bot.settings import BadSetting, Settings
 from bot.spreadsheet import harmless, write_list
-from bot.telegram.client import open_bot
+from bot.telegram.client import bot_name
 from storage.audit import Action, note
 from storage.invitations import Invitation, Invitations
 
@@ -25,9 +25,7 @@ async def invite(settings: Settings, file: Path, uai: str, days: int, lang: str)
     """
     if settings.telegram_token is None:
         raise BadSetting("SESAME_TELEGRAM_TOKEN is not set: a link needs the bot's name.")
-    token = settings.telegram_token.get_secret_value().strip()
-    async with open_bot(token, settings.telegram_api_url) as bot:
-        name = bot.username
+    name = await bot_name(settings.telegram_token, settings.telegram_api_url)
     made = await _invited(settings, uai, days)
     try:
         with write_list(file) as write:
@@ -41,16 +39,11 @@ async def invite(settings: Settings, file: Path, uai: str, days: int, lang: str)
 
 
 async def _invited(settings: Settings, uai: str, days: int) -> list[Invitation]:
-    made: list[Invitation] = []
     now = utc_now()
+    until = now + timedelta(days=days)
     async with open_storage(settings) as (database, vault):
         invitations = Invitations(vault)
-        after: int | None = 0
-        while after is not None:
-            page, after = await database.run(
-                invitations.invite(uai, after, now + timedelta(days=days), now)
-            )
-            made += page
+        made = await every_page(database, lambda after: invitations.invite(uai, after, until, now))
         done = note(vault, operator(), Action.INVITED, None, now, guardians=len(made))
         await database.run(done)
     return made

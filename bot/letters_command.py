@@ -22,11 +22,11 @@ from telegram.helpers import create_deep_linked_url
 import locales
 from bot.app import open_storage
 from bot.clock import utc_now
-from bot.operators import find_people, operator
+from bot.operators import every_page, find_people, operator
 from bot.settings import BadSetting, Settings, Unclear
-from bot.telegram.client import open_bot
+from bot.telegram.client import bot_name
 from storage.audit import Action, note
-from storage.database import Database
+from storage.database import Database, Work
 from storage.letters import Letter, Letters
 from storage.vault import Vault
 
@@ -90,11 +90,16 @@ async def letters(
     """
     sheet = await _sheet(settings, langs, days, lang)
     now = utc_now()
+    until = now + timedelta(days=days)
     with _written(folder, uai or "all", now) as draft:
         async with open_storage(settings) as (database, vault):
-            made = await _made(database, vault, settings, uai, everybody, now, days)
+            door = Letters(vault, settings.policy)
+            made = await every_page(
+                database, lambda after: door.write(uai, after, until, now, everybody)
+            )
+            await database.run(_written_note(vault, made, now))
         if made:
-            draft.text = sheet.page(made, now + timedelta(days=days))
+            draft.text = sheet.page(made, until)
     _tell(made, draft, lang)
 
 
@@ -103,17 +108,21 @@ async def letter(
 ) -> None:
     """A letter for one person, also if they have an account: their phone is lost."""
     sheet = await _sheet(settings, langs, days, lang)
-    now, until = utc_now(), utc_now() + timedelta(days=days)
+    now = utc_now()
+    until = now + timedelta(days=days)
     async with open_storage(settings) as (database, vault):
         door = Letters(vault, settings.policy)
         guardians = await _guardians(database, vault, door, who, uai, lang)
         with _written(folder, "one", now) as draft:
             made = await database.run(door.write_for(guardians, until, now))
-            done = note(vault, operator(), Action.LETTERS_WRITTEN, None, now, guardians=len(made))
-            await database.run(done)
+            await database.run(_written_note(vault, made, now))
             if made:
                 draft.text = sheet.page(made, until)
     _tell(made, draft, lang)
+
+
+def _written_note(vault: Vault, made: Sequence[Letter], now: datetime) -> Work[None]:
+    return note(vault, operator(), Action.LETTERS_WRITTEN, None, now, guardians=len(made))
 
 
 def _picture(bot: str, code: str) -> str:
@@ -129,32 +138,9 @@ async def _sheet(settings: Settings, langs: str, days: int, lang: str) -> Sheet:
     if settings.telegram_token is None:
         click.echo(locales.say("letters.no_bot", lang), err=True)
     else:
-        token = settings.telegram_token.get_secret_value().strip()
-        async with open_bot(token, settings.telegram_api_url) as bot:
-            name = bot.username
+        name = await bot_name(settings.telegram_token, settings.telegram_api_url)
     zone = ZoneInfo(settings.timezone)
     return Sheet(LANGUAGES[langs], days, zone, settings.contact, name)
-
-
-async def _made(
-    database: Database,
-    vault: Vault,
-    settings: Settings,
-    uai: str,
-    everybody: bool,
-    now: datetime,
-    days: int,
-) -> list[Letter]:
-    door, made = Letters(vault, settings.policy), list[Letter]()
-    after: int | None = 0
-    while after is not None:
-        page, after = await database.run(
-            door.write(uai, after, now + timedelta(days=days), now, everybody)
-        )
-        made += page
-    done = note(vault, operator(), Action.LETTERS_WRITTEN, None, now, guardians=len(made))
-    await database.run(done)
-    return made
 
 
 async def _guardians(

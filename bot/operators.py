@@ -4,9 +4,12 @@ import getpass
 import json
 import os
 import re
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import click
 
@@ -29,13 +32,15 @@ from flows.questions.phone import SeveralPhones, read_phone
 from flows.refusals import Refused
 from storage.accounts import Accounts
 from storage.backups import backups_of
-from storage.database import Database
+from storage.database import Database, Work
 from storage.erasure import Person, conversations_of, erase, people, readmit
 from storage.life import Acting, Life
 from storage.retention import purge
 from storage.rotation import rotate
 from storage.unlocking import lift
 from storage.vault import Vault
+
+T = TypeVar("T")
 
 
 def operator() -> str:
@@ -61,9 +66,7 @@ async def unlock(settings: Settings, who: str, reason: str, lang: str) -> None:
 
 async def freeze(settings: Settings, who: str, reason: str, lang: str) -> None:
     """Freeze an account. Its conversations are told by the running bot, from the outbox."""
-    async with open_storage(settings) as (database, vault):
-        identifier = await _account(database, vault, who, lang)
-        life = Life(vault, settings.policy, Accounts(vault))
+    async with _whose_account(settings, who, lang) as (database, life, identifier):
         acting = Acting(b"", utc_now(), operator())
         done = await database.run(life.freeze(identifier, reason, acting))
     if done != AccountChanged("account_frozen"):
@@ -73,14 +76,22 @@ async def freeze(settings: Settings, who: str, reason: str, lang: str) -> None:
 
 async def unfreeze(settings: Settings, who: str, reason: str, lang: str) -> None:
     """Unfreeze an account, and let its conversations know."""
-    async with open_storage(settings) as (database, vault):
-        identifier = await _account(database, vault, who, lang)
-        life = Life(vault, settings.policy, Accounts(vault))
+    async with _whose_account(settings, who, lang) as (database, life, identifier):
         acting = Acting(b"", utc_now(), operator())
         thawed = await database.run(life.unfreeze(identifier, reason, acting))
     if not thawed:
         raise Unclear(locales.say("freeze.not_frozen", lang, {"identifier": identifier}))
     click.echo(locales.say("freeze.unfrozen", lang, {"identifier": identifier}))
+
+
+@asynccontextmanager
+async def _whose_account(
+    settings: Settings, who: str, lang: str
+) -> AsyncIterator[tuple[Database, Life, str]]:
+    """The identifier of the one account that the line means, and what changes it."""
+    async with open_storage(settings) as (database, vault):
+        identifier = await _account(database, vault, who, lang)
+        yield database, Life(vault, settings.policy, Accounts(vault)), identifier
 
 
 async def erase_person(
@@ -173,6 +184,19 @@ def _progress(total: list[int], number: int) -> None:
     total[0] += number
     if total[0] // 100_000 > (total[0] - number) // 100_000:
         click.echo(f"{total[0]:,}", err=True)
+
+
+async def every_page(
+    database: Database, page: Callable[[int], Work[tuple[list[T], int | None]]]
+) -> list[T]:
+    """All that the pages hold: each is a transaction of its own, and no turn waits for more."""
+    found, after = list[T](), 0
+    while True:
+        more, last = await database.run(page(after))
+        found += more
+        if last is None:
+            return found
+        after = last
 
 
 # ---- whom a line means -----------------------------------------------------------------------

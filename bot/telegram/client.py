@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import TypeVar
 
+from pydantic import SecretStr
 from telegram import Bot
 from telegram.error import Conflict, InvalidToken, RetryAfter, TelegramError
 from telegram.request import HTTPXRequest
@@ -57,6 +58,12 @@ async def open_bot(token: str, api_url: str) -> AsyncIterator[Bot]:
         ) from None
     finally:
         await bot.shutdown()
+
+
+async def bot_name(token: SecretStr, api_url: str) -> str:
+    """What the bot is called, without the @. As `open_bot`."""
+    async with open_bot(token.get_secret_value().strip(), api_url) as bot:
+        return str(bot.username)
 
 
 async def until_it_works(call: Callable[[], Awaitable[T]]) -> T:
