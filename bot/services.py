@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import locales
 from bot.logs import Event, Log
 from flows.inputs import ServiceOpen
+from flows.questions.school import looks_like_uai
 from flows.text import clean
 
 log = Log("services")
@@ -25,7 +26,6 @@ KINDS = ("ent", "livret", "fiche", "bourse", "orientation", "paiement", "other")
 
 LANGS = locales.LANGUAGES
 _FIELDS = {"kind", "schools", "name", "link", "opens", "closes"}
-_UAI = re.compile(r"[0-9]{7}[A-Z]")
 _LONGEST_NAME, _LONGEST_LINK, _MOST = 60, 300, 200
 
 
@@ -181,7 +181,7 @@ def _wrong_schools(number: int, schools: object) -> Iterator[Problem]:
         yield Problem(number, "schools", _word(schools))
         return
     for uai in schools:
-        if not isinstance(uai, str) or not _UAI.fullmatch(uai):
+        if not isinstance(uai, str) or not looks_like_uai(uai):
             yield Problem(number, "schools", _word(uai))
 
 

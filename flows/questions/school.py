@@ -28,10 +28,15 @@ _LEAST = 4
 """Letters of a word that may stand within the name's letters, run together: "jeanmoulin"."""
 
 
+def looks_like_uai(text: str) -> bool:
+    """Tell whether the text has the form of a school's code: seven digits and a capital."""
+    return _UAI.fullmatch(text) is not None
+
+
 def read_school(text: str) -> str | Refused:
     """Return what names a school: a UAI in its usual form, else the text itself, cleaned."""
     written = clean(text)
-    if _UAI.fullmatch(_as_uai(written)):
+    if looks_like_uai(_as_uai(written)):
         return _as_uai(written)
     if len(written) > MAX_SCHOOL:
         return Refused(Reason.SCHOOL_TOO_LONG)
@@ -45,7 +50,7 @@ def is_school(typed: str, uai: str, name: str) -> bool:
 
     By its UAI, or by words that all stand in its name; "collège" and its like may be left out.
     """
-    if _UAI.fullmatch(_as_uai(typed)):
+    if looks_like_uai(_as_uai(typed)):
         return _as_uai(typed) == _as_uai(uai)
     asked, known = _words(typed), _words(name)
     telling = [word for word in asked if word not in _OPTIONAL] or asked

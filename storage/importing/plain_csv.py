@@ -5,6 +5,7 @@ The columns are described for schools in docs/register.md.
 
 from collections.abc import Iterator
 
+from flows.questions.school import looks_like_uai
 from storage.importing.csv_reader import Row, Table
 from storage.importing.files import Source
 from storage.importing.records import (
@@ -14,7 +15,6 @@ from storage.importing.records import (
     Record,
     birth_and_usage,
     folded,
-    looks_like_uai,
     read_date,
 )
 

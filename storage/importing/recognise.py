@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from flows.questions.school import looks_like_uai
 from storage.importing import aaf, onde, plain_csv, siecle
 from storage.importing.csv_reader import Table
 from storage.importing.files import Source, open_source
-from storage.importing.records import Format, Record, RefusedFile, is_uai, looks_like_uai, tidy
+from storage.importing.records import Format, Record, RefusedFile, is_uai, tidy
 from storage.importing.xml_reader import root_and_first
 
 PUPILS, GUARDIANS, SCHOOLS, BOTH, OTHER = "pupils", "guardians", "schools", "both", "other"

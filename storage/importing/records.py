@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from flows.questions.name import fold
+from flows.questions.school import looks_like_uai
 from flows.text import clean, plain
 
 MAX_VALUE = 254
@@ -77,7 +78,6 @@ Record = Pupil | Guardian | Link
 
 _DAY_FIRST = re.compile(r"(\d{1,2})[/.-](\d{1,2})[/.-](\d{4})", re.ASCII)
 _YEAR_FIRST = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})", re.ASCII)
-_UAI = re.compile(r"[0-9]{7}[A-Z]")
 _CHECK_LETTERS = "ABCDEFGHJKLMNPRSTUVWXYZ"
 
 
@@ -120,11 +120,6 @@ def birth_and_usage(birth: str, usage: str) -> tuple[str, str]:
     """
     birth = birth or usage
     return birth, "" if usage == birth else usage
-
-
-def looks_like_uai(text: str) -> bool:
-    """Tell whether the text has the form of a school's code: seven digits and a capital."""
-    return _UAI.fullmatch(text) is not None
 
 
 def is_uai(text: str) -> bool:
