@@ -67,6 +67,7 @@ class Account:
     last: str = field(repr=False)
     first: str = field(repr=False)
     phone: str = field(repr=False)  # its own, E.164: the register's may be another one
+    phone_before: str = field(repr=False)  # the one before, until it was told of the change
     email: str = field(repr=False)  # empty: none
     guardians: tuple[int, ...]
     pupils: tuple[int, ...]  # that were confirmed
@@ -156,6 +157,11 @@ class Accounts:
         )
         return None if row is None else (yield from self._account(row))
 
+    def keyed(self, key: bytes) -> Work[Account | None]:
+        """The account that an outside service knows by this key of ours."""
+        row = yield from one(f"SELECT {_COLUMNS} WHERE account_key = ?", key)
+        return None if row is None else (yield from self._account(row))
+
     def with_phone(self, phone: str) -> Work[list[Account]]:
         """Those whose own number this is."""
         rows = yield from every(
@@ -204,6 +210,7 @@ class Accounts:
             known["last"],
             known["first"],
             known["phone"],
+            known.get("phone_before", ""),
             known.get("email", ""),
             tuple(guardian for (guardian,) in guardians),
             tuple(pupil for (pupil,) in pupils),

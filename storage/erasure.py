@@ -229,6 +229,7 @@ def erase_account(vault: Vault, account: int, actor: str, now: datetime) -> Work
     yield from _erase_codes(vault, account, known)
     for (guardian,) in guardians:
         yield from run("UPDATE guardians SET reserved = NULL WHERE id = ?", guardian)
+        yield from run("DELETE FROM letters WHERE guardian = ?", guardian)
     yield from run("DELETE FROM accounts WHERE id = ?", account)
     subject = vault.key("account", known["identifier"])
     yield from note(vault, actor, Action.ACCOUNT_ERASED, subject, now)

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from flows.inputs import ChildKnown
-from flows.questions.name import fold
+from flows.questions.name import fold, same_first, same_last
 from storage.database import Row, Work, every, one
 from storage.vault import Vault
 
@@ -36,6 +36,33 @@ class Pupil:
         return ChildKnown(self.number, self.first, self.last[:1].upper(), self.school, self.uai)
 
 
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A guardian's record of one school, opened."""
+
+    guardian: int
+    birth: str
+    usage: str
+    first: str
+
+    @property
+    def names(self) -> set[str]:
+        """Those that there are."""
+        return {self.birth, self.usage, self.first} - {""}
+
+    def is_named(self, last: str, first: str) -> bool:
+        """Whether this is the person with the name that was typed (REGISTER 8)."""
+        return same_last(last, self.birth, self.usage) and same_first(first, self.first)
+
+
+def names_and_dates(people: Iterable[Person], children: Iterable[Pupil]) -> set[str]:
+    """Of a family: what a password must not hold."""
+    told = {name for person in people for name in person.names}
+    for child in children:
+        told |= {child.last, child.first, child.birthdate or ""}
+    return told - {""}
+
+
 def same_person(
     vault: Vault, guardians: Iterable[int], numbers: Iterable[str] = ()
 ) -> Work[list[int]]:
@@ -43,14 +70,17 @@ def same_person(
 
     `numbers` are the person's own (E.164), besides those of the records.
     """
-    guardians, names, phones = tuple(guardians), set(), set(numbers)
+    names, phones, same = set(), set(numbers), set()
     for guardian in guardians:
-        row = yield from one("SELECT uai, source_key, sealed FROM guardians WHERE id = ?", guardian)
+        row = yield from one(
+            "SELECT uai, source_key, sealed, gone_at FROM guardians WHERE id = ?", guardian
+        )
         if row is not None:
             known = vault.open(row[2], guardian_place(row[0], row[1]))
             names.add((fold(known["birth"]), fold(known["first"])))
             phones |= set(known["phones"])
-    same = []
+            if row[3] is None:  # one whose number has gone is still the person's own
+                same.add(guardian)
     for number in sorted(phones):
         rows = yield from every(
             "SELECT uai, source_key, sealed, id FROM guardian_phones JOIN guardians"
@@ -60,12 +90,19 @@ def same_person(
         for row in rows:
             known = vault.open(row[2], guardian_place(row[0], row[1]))
             if (fold(known["birth"]), fold(known["first"])) in names:
-                same.append(row[3])
-    # A record whose number has gone is still the person's own.
+                same.add(row[3])
+    return sorted(same)
+
+
+def records_of(vault: Vault, guardians: Iterable[int]) -> Work[list[Person]]:
+    """These records, opened."""
+    people = []
     for guardian in guardians:
-        row = yield from one("SELECT id FROM guardians WHERE id = ? AND gone_at IS NULL", guardian)
-        same += [guardian] if row else []
-    return sorted(set(same))
+        row = yield from one("SELECT uai, source_key, sealed FROM guardians WHERE id = ?", guardian)
+        if row is not None:
+            known = vault.open(row[2], guardian_place(row[0], row[1]))
+            people.append(Person(guardian, known["birth"], known["usage"], known["first"]))
+    return people
 
 
 def pupils_of(vault: Vault, guardians: Iterable[int]) -> Work[list[Pupil]]:

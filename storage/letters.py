@@ -37,6 +37,11 @@ def new_code() -> str:
     return "".join(secrets.choice(ALPHABET) for _ in range(LENGTH))
 
 
+def code_key(vault: Vault, kind: str, code: str) -> bytes:
+    """What is kept of a code of this kind, however it is written."""
+    return vault.key(kind, code.upper().replace("-", ""))
+
+
 @dataclass(frozen=True, slots=True)
 class Letter:
     """What the school sends to one guardian. Its code is known to nobody else."""
@@ -180,4 +185,4 @@ class Letters:
         return [guardian for (guardian,) in rows]
 
     def _key(self, code: str) -> bytes:
-        return self.vault.key("letter", code.upper().replace("-", ""))
+        return code_key(self.vault, "letter", code)

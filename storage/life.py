@@ -24,7 +24,7 @@ from flows.inputs import (
     SignIn,
     SignInsFound,
 )
-from flows.outputs import ReadAccount
+from flows.outputs import ReadAccount, TellSchool
 from flows.policy import Policy
 from flows.questions.email import mask
 from flows.questions.name import same_first
@@ -35,7 +35,15 @@ from storage.audit import PARENT, Action, note
 from storage.conversations import Conversations
 from storage.database import Work, every, moment, one, run, stamp
 from storage.erasure import erase_account
-from storage.family import Pupil, children_of, guardian_place, identities, pupils_of, same_person
+from storage.family import (
+    Pupil,
+    children_of,
+    identities,
+    names_and_dates,
+    pupils_of,
+    records_of,
+    same_person,
+)
 from storage.told import tell_now
 from storage.vault import Vault
 
@@ -170,18 +178,10 @@ class Life:
         return [pupil for pupil in pupils if pupil.birthdate is not None]
 
     def _avoid(self, account: Account, children: list[Pupil]) -> Work[tuple[str, ...]]:
-        """Names and dates that a password must not hold."""
-        avoid = {account.last, account.first}
-        for guardian in account.guardians:
-            row = yield from one(
-                "SELECT uai, source_key, sealed FROM guardians WHERE id = ?", guardian
-            )
-            if row is not None:
-                known = self._vault.open(row[2], guardian_place(row[0], row[1]))
-                avoid |= {known["birth"], known["usage"], known["first"]}
-        for child in children:
-            avoid |= {child.last, child.first, child.birthdate or ""}
-        return tuple(sorted(avoid - {""}))
+        """Names and dates that a password must not hold, those of the account, too."""
+        people = yield from records_of(self._vault, account.guardians)
+        told = names_and_dates(people, children) | {account.last, account.first}
+        return tuple(sorted(told - {""}))
 
     # ---- changed -----------------------------------------------------------------------------
 
@@ -431,8 +431,6 @@ class Life:
 
     def _erase(self, account: Account, acting: Acting) -> Work[None]:
         yield from self._sign_out_all(account, "erased", acting)
-        for guardian in account.guardians:
-            yield from run("DELETE FROM letters WHERE guardian = ?", guardian)
         elsewhere = yield from erase_account(self._vault, account.number, acting.actor, acting.now)
         acting.also.update([elsewhere] if elsewhere else [])
 
@@ -547,32 +545,19 @@ class Life:
             account.number,
         )
 
-    def phone_before(self, account: Account) -> Work[str]:
-        """The number before the last change, which is forgotten by this; "" for none."""
-        row = yield from one(
-            "SELECT identifier_key, sealed FROM accounts WHERE id = ?", account.number
-        )
-        known: dict[str, Any] = self._vault.open(row[1], account_place(row[0])) if row else {}
-        before = str(known.get("phone_before", ""))
-        if before:
-            yield from self._reseal(account, phone_before="")
-        return before
+    def forget_phone_before(self, account: Account) -> Work[None]:
+        """Whoever has the number before the last change was told of it."""
+        yield from self._reseal(account, phone_before="")
 
     def _note_for_school(
         self, about: str, account: Account, pupil: int, acting: Acting
     ) -> Work[None]:
-        """As in `Accounts.tell_school`; of the record that ties the person to the pupil."""
+        """Note it of the record that ties the person to the pupil."""
         same = yield from same_person(self._vault, account.guardians, [account.phone])
         rows = yield from every("SELECT guardian FROM links WHERE pupil = ?", pupil)
         tied = [guardian for (guardian,) in rows if guardian in same]
-        yield from run(
-            "INSERT INTO school_notes (about, uai, guardian, pupil, at)"
-            " SELECT ?, uai, ?, id, ? FROM pupils WHERE id = ?",
-            about,
-            (tied or account.guardians)[0],
-            stamp(acting.now),
-            pupil,
-        )
+        told = TellSchool(about, pupil, tuple(tied) or account.guardians)
+        yield from self._accounts.tell_school(told, acting.now)
 
 
 def _is_over(account: Account, now: datetime) -> bool:

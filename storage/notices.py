@@ -21,7 +21,7 @@ from storage.accounts import Account, Accounts, account_subject
 from storage.audit import Action, note
 from storage.database import Work, every, lock, one, run, stamp
 from storage.family import Pupil, guardian_place, same_person
-from storage.letters import new_code
+from storage.letters import code_key, new_code
 from storage.life import Acting, Life
 from storage.outbox import EMAIL, SMS, Outbox
 from storage.tallies import count, open_again
@@ -61,7 +61,9 @@ class Notices:
         if account is None:
             return
         about = wanted.about
-        before = (yield from self._life.phone_before(account)) if about == "phone" else ""
+        before = account.phone_before if about == "phone" else ""
+        if before:
+            yield from self._life.forget_phone_before(account)
         children = yield from self._life.children(account)
         reached = 0
         others = [] if about == "closed" else (yield from self._others(account, children))
@@ -221,7 +223,7 @@ class Notices:
         return Objected()
 
     def _key(self, code: str) -> bytes:
-        return self._vault.key("notice", code.upper().replace("-", ""))
+        return code_key(self._vault, "notice", code)
 
 
 def _of_account(account: Account) -> bytes:

@@ -1,7 +1,6 @@
 """Who may activate: look-ups in the register that the importers filled."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, datetime
 
 from flows.inputs import (
@@ -17,27 +16,21 @@ from flows.policy import DAY, Policy
 from flows.questions.name import fold, same_first, same_last
 from storage.accounts import Account, Accounts
 from storage.database import Work, every, lock, one
-from storage.family import guardian_place, pupil_place, pupils_of, same_person
+from storage.family import (
+    Person,
+    guardian_place,
+    names_and_dates,
+    pupil_place,
+    pupils_of,
+    records_of,
+    same_person,
+)
 from storage.letters import Letters
 from storage.life import Acting, Life
 from storage.tallies import count, tally
 from storage.vault import Vault
 
 Matched = GuardianMatched | NameDiffers | NotLegalGuardian | NoChildYet | AccountExists
-
-
-@dataclass(frozen=True, slots=True)
-class Person:
-    """A guardian's record of one school, opened."""
-
-    guardian: int
-    birth: str
-    usage: str
-    first: str
-
-    def is_named(self, last: str, first: str) -> bool:
-        """Whether this is the person with the name that was typed (REGISTER 8)."""
-        return same_last(last, self.birth, self.usage) and same_first(first, self.first)
 
 
 class Register:
@@ -80,22 +73,11 @@ class Register:
         people = []
         for account in (yield from self._accounts.with_phone(phone)):
             told = same_last(last, account.last, "") and same_first(first, account.first)
-            for person in (yield from self._people(account.guardians)):
+            for person in (yield from records_of(self._vault, account.guardians)):
                 alike = same_first(first, person.first)
                 known = person.first if alike else account.first
                 own = Person(person.guardian, person.birth, account.last, known)
                 people.append(own if told else person)
-        return people
-
-    def _people(self, guardians: Iterable[int]) -> Work[list[Person]]:
-        people = []
-        for guardian in guardians:
-            row = yield from one(
-                "SELECT uai, source_key, sealed FROM guardians WHERE id = ?", guardian
-            )
-            if row is not None:
-                known = self._vault.open(row[2], guardian_place(row[0], row[1]))
-                people.append(Person(guardian, known["birth"], known["usage"], known["first"]))
         return people
 
     def match(
@@ -150,7 +132,7 @@ class Register:
         guardians = set(held)
         for guardian in held:
             guardians |= set((yield from same_person(self._vault, [guardian])))
-        return (yield from self._people(sorted(guardians)))
+        return (yield from records_of(self._vault, sorted(guardians)))
 
     def _name_tries_left(self, chat: bytes, now: datetime) -> Work[int]:
         yield from count("name", chat, now)
@@ -168,9 +150,7 @@ class Register:
         children = [child for child in legal if child.birthdate is not None]
         if not children:
             return NoChildYet()
-        avoid = {name for person in named for name in _names(person)}
-        for child in children:
-            avoid |= {child.last, child.first, child.birthdate or ""}
+        avoid = names_and_dates(named, children)
         known = tuple(child.known for child in children)
         return GuardianMatched(guardians, known, tuple(sorted(avoid)))
 
@@ -228,7 +208,3 @@ def _one_person(named: list[Person], first: str) -> list[Person]:
         return named
     exact = [one for one in named if fold(one.first) == fold(first)]
     return exact if len({fold(one.birth) for one in exact}) == 1 else []
-
-
-def _names(person: Person) -> list[str]:
-    return [name for name in (person.birth, person.usage, person.first) if name]

@@ -4,7 +4,8 @@ import json
 from dataclasses import asdict
 from datetime import datetime
 
-from storage.accounts import account_place
+from storage import accounts
+from storage.accounts import Accounts
 from storage.database import Work, every, lock, one, run
 from storage.directories import Account, Child
 from storage.family import children_of
@@ -18,45 +19,37 @@ _BATCH = 200
 
 def of_opening(vault: Vault, opening: Opening) -> Work[Account]:
     """An account that is being opened."""
-    children = yield from _children(vault, opening.guardians, opening.confirmed, opening.phone)
-    return Account(
-        opening.key.hex(),
-        opening.identifier,
-        opening.last,
-        opening.first,
-        opening.phone,
-        children,
-        active=bool(children),
-    )
+    return (yield from _told(vault, opening.key, opening, opening.confirmed, is_open=True))
 
 
 def of_account(vault: Vault, key: bytes) -> Work[tuple[str, Account] | None]:
     """One that is open: its id at the service, and what is known of it now; None for none."""
-    row = yield from one(
-        "SELECT id, identifier_key, sealed, frozen_at IS NOT NULL OR closed_at IS NOT NULL"
-        " FROM accounts WHERE account_key = ?",
-        key,
-    )
-    if row is None:
+    account = yield from Accounts(vault).keyed(key)
+    if account is None:
         return None
-    known = vault.open(row[2], account_place(row[1]))
-    guardians = yield from every(
-        "SELECT guardian FROM account_guardians WHERE account = ? ORDER BY guardian", row[0]
-    )
-    pupils = yield from every("SELECT pupil FROM account_pupils WHERE account = ?", row[0])
-    children = yield from _children(
-        vault, tuple(one for (one,) in guardians), tuple(one for (one,) in pupils), known["phone"]
-    )
-    account = Account(
+    assert account.there is not None  # noqa: S101 - the service gave it with the key's first answer
+    is_open = account.status == "open"
+    return account.there, (yield from _told(vault, key, account, account.pupils, is_open=is_open))
+
+
+def _told(
+    vault: Vault,
+    key: bytes,
+    parent: "Opening | accounts.Account",
+    pupils: tuple[int, ...],
+    *,
+    is_open: bool,
+) -> Work[Account]:
+    children = yield from _children(vault, parent.guardians, pupils, parent.phone)
+    return Account(
         key.hex(),
-        known["identifier"],
-        known["last"],
-        known["first"],
-        known["phone"],
+        parent.identifier,
+        parent.last,
+        parent.first,
+        parent.phone,
         children,
-        active=bool(children) and not row[3],
+        active=bool(children) and is_open,
     )
-    return known["there"], account
 
 
 def digest(vault: Vault, account: Account) -> bytes:

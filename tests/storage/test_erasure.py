@@ -20,6 +20,7 @@ from storage.codes import login_key
 from storage.conversations import Address, Conversations
 from storage.database import Database, Place, every, run, stamp
 from storage.erasure import conversations_of, erase, erase_account, erase_closed, people
+from storage.letters import Letters
 from storage.life import Acting, Life
 from storage.outbox import ACCOUNT, EMAIL, SMS, Outbox
 from storage.retention import Retention, purge
@@ -202,6 +203,16 @@ async def test_a_closed_account_is_erased_when_its_time_is_over(here: Here) -> N
     [(facts,)] = await here.all("SELECT facts FROM audit WHERE action = 'purged'")
     assert json.loads(facts)["accounts"] == 1
     assert await opens_again(here) == "m.dupont2"
+
+
+async def test_its_letters_go_with_it(here: Here) -> None:
+    [guardian] = here.account.guardians
+    door, until = Letters(here.vault), here.clock() + 90 * DAY
+    await here.database.run(door.write_for([guardian], until, here.clock()))
+    await closes(here)
+    here.clock.passes(days=30)
+    await purges(here)
+    assert await here.number("letters") == 0
 
 
 async def purges(here: Here) -> dict[str, int]:
