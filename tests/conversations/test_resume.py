@@ -188,6 +188,37 @@ async def test_everything_delivered_twice(meet_core: MeetCore, lang: str) -> Non
 
 
 @pytest.mark.parametrize("state", ROADS, ids=lambda state: state.value)
+@pytest.mark.parametrize("button", [0, -1], ids=["first", "last"])
+async def test_a_press_delivered_twice_at_every_question(
+    arrive: Arrive, state: S, button: int
+) -> None:
+    """Not a row is another, nothing is said and nothing is sent, before and after a restart."""
+    core = (await arrive(state)).parent
+    pressed = Pressed(core.last.buttons[button].choice, core.last.asked)
+    await core.does(pressed, "telegram:1000")
+    assert core.reads
+    texted, stored = len(core.sms.received), await _everything(core)
+    for restarts in (False, True):
+        if restarts:
+            await core.restarts()
+        await core.does(pressed, "telegram:1000")
+        assert core.reads == ""
+        assert len(core.sms.received) == texted
+        assert await _everything(core) == stored
+
+
+async def _everything(core: CoreParent) -> dict[str, list[tuple[object, ...]]]:
+    """What is stored of conversations and accounts."""
+    tables = ("chats", "outbox", "codes", "tallies", "accounts", "account_pupils")
+    more = ("sign_ins", "notices", "letters", "school_notes", "audit")
+    database = core.service.doors.database
+    return {
+        table: list(await database.run(every(f"SELECT * FROM {table}")))
+        for table in (*tables, *more)
+    }
+
+
+@pytest.mark.parametrize("state", ROADS, ids=lambda state: state.value)
 async def test_the_database_does_not_answer(
     arrive: Arrive, state: S, monkeypatch: pytest.MonkeyPatch
 ) -> None:
