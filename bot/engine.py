@@ -30,6 +30,7 @@ from flows.refusals import Reason
 from flows.secret import Secret
 from flows.states import S
 from flows.step import password_message, step
+from flows.waking import wake_at
 from storage import sign_ins
 from storage.accounts import hash_password, is_password
 from storage.audit import PARENT, Action, note
@@ -239,7 +240,7 @@ class Engine:
         stopped = turn.chat.state is S.STOPPED and chat.state is not S.STOPPED
         if stopped and not isinstance(update.happened, i.SignedOut):  # that is of one account
             yield from sign_ins.leave(key)
-        wake = turn.chat.wake_at(self._policy)
+        wake = wake_at(turn.chat, self._policy)
         yield from doors.conversations.save(key, update.address, turn.chat, wake, now)
         return turn
 

@@ -5,7 +5,6 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from flows.policy import Policy
-from flows.reminder import remind_at
 from flows.states import S
 from flows.table import CLOSED, ENDED, WAITING
 
@@ -128,11 +127,6 @@ class Chat:
         if self.state is not S.CODE or self.nudged or self.away or self.code_sent_at is None:
             return None
         return self.code_sent_at + policy.nudge_after
-
-    def wake_at(self, policy: Policy) -> datetime | None:
-        """The next moment at which the conversation wants a TimeCame."""
-        moments = [self.expires_at(policy), self.nudge_at(policy), remind_at(self, policy)]
-        return min((moment for moment in moments if moment), default=None)
 
     def lock(self, policy: Policy, now: datetime) -> None:
         """Begin the next, longer pause."""

@@ -3,7 +3,6 @@
 What counts (misses, burnt codes) is counted here, before a row is chosen: conditions only look.
 """
 
-from dataclasses import dataclass, field
 from datetime import datetime
 
 from flows import inputs as i
@@ -20,15 +19,15 @@ from flows.account.hearing import (
 )
 from flows.account.table import GOALS, LASTING
 from flows.chat import Chat
+from flows.heard import Heard
 from flows.policy import Policy
 from flows.questions.birthdate import Birthdate, read_birthdate
 from flows.questions.code import read_code
 from flows.questions.letter import read_objection
 from flows.questions.name import TwoNames, is_same_name, read_name
-from flows.questions.password import Verdict, canonical, check_password
+from flows.questions.password import canonical, check_password
 from flows.questions.phone import SeveralPhones, read_contact, read_phone
 from flows.refusals import Reason, Refused
-from flows.reminder import is_decent, remind_at
 from flows.secret import Secret
 from flows.states import S
 from flows.table import (
@@ -41,26 +40,12 @@ from flows.table import (
     QUESTIONS,
     WAITING,
 )
+from flows.waking import is_decent, remind_at
 
 UNASKED = ("remind", "notice")
 """Interruptions that the parent did not ask for: the question below can be answered as well."""
 
 _NOTICE = INTERRUPTIONS["notice"]
-
-
-@dataclass(slots=True)
-class Heard:
-    """What this turn is about, besides the chat: it is gone when the turn ends."""
-
-    refused: Refused | None = None
-    secret: Secret | None = field(default=None, repr=False)  # a code or a password
-    verdict: Verdict | None = None  # how good the password is
-    left: int = 0  # tries
-    seconds: int = 0  # to wait
-    moment: datetime | None = None  # of an old code, of a budget open again, of an SMS
-    token: str = field(default="", repr=False)  # of the link by which the parent came
-    found: str = "asked"  # what became of an SMS
-    answer: i.FromWorld | None = field(default=None, repr=False)  # where it tells a lot
 
 
 def offered(chat: Chat) -> tuple[str, ...]:

@@ -9,16 +9,17 @@ from datetime import datetime
 
 from flows import outputs as o
 from flows.chat import Chat
-from flows.hearing import Heard, offered
+from flows.heard import Heard
+from flows.hearing import offered
 from flows.outputs import Ask, Exact, Say, Style, Words
 from flows.policy import Policy
 from flows.questions.password import Rule
 from flows.questions.phone import mask, pretty
 from flows.refusals import Reason
-from flows.reminder import zone_of
 from flows.secret import Secret
 from flows.states import S
 from flows.table import QUESTIONS
+from flows.waking import zone_of
 
 STATUS = {"identifier": "identifier", "password": "password"}
 """What a parent came for, for whoever asks where we are: `status.…`; "manage" for all others."""

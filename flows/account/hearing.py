@@ -1,11 +1,11 @@
 """What is heard and noted of accounts: the part of `flows.hearing` for the second table."""
 
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from flows import inputs as i
 from flows.account.table import GOALS, GUARDED, HOME
 from flows.chat import Chat, Child
+from flows.heard import Heard
 from flows.policy import Policy
 from flows.questions.email import Email, read_email
 from flows.questions.email import mask as mask_email
@@ -18,9 +18,6 @@ from flows.refusals import Reason, Refused
 from flows.secret import Secret
 from flows.states import S
 from flows.table import COMMANDS, INTERRUPTIONS
-
-if TYPE_CHECKING:
-    from flows.hearing import Heard
 
 GIVEN = {S.NEW_PHONE, S.EMAIL, S.EMAIL_TYPO, S.EMAIL_CODE, S.CHILD_SCHOOL, S.CHILD_NAME}
 """Questions of "my account" that are answered in the parent's own words."""
@@ -71,7 +68,7 @@ def wants(chat: Chat, choice: str) -> None:
         chat.letter, chat.login = False, ""
 
 
-def read_about_account(chat: Chat, text: str, heard: "Heard") -> str | Refused:
+def read_about_account(chat: Chat, text: str, heard: Heard) -> str | Refused:
     """Read the text as an answer to the present question, where that is about an account."""
     match chat.state:
         case S.LETTER:
@@ -193,7 +190,7 @@ def word_about_account(answer: i.FromWorld) -> str | None:
     return _WORDS.get(type(answer))
 
 
-def note_about_account(chat: Chat, answer: i.FromWorld, now: datetime, heard: "Heard") -> None:
+def note_about_account(chat: Chat, answer: i.FromWorld, now: datetime, heard: Heard) -> None:
     """Keep what an answer about accounts says."""
     match answer:
         case i.LetterWrong(left):

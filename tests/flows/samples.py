@@ -9,7 +9,8 @@ from operator import itemgetter
 from flows import inputs as i
 from flows import outputs as o
 from flows.chat import Chat, Child
-from flows.hearing import Heard, word_of
+from flows.heard import Heard
+from flows.hearing import word_of
 from flows.questions.password import check_password
 from flows.refusals import Reason, Refused
 from flows.secret import Secret

@@ -5,7 +5,7 @@ import pytest
 from flows import inputs as i
 from flows import outputs as o
 from flows.account.turn import AccountTurn
-from flows.hearing import Heard
+from flows.heard import Heard
 from flows.policy import DEFAULT
 from flows.refusals import Reason, Refused
 from flows.states import S

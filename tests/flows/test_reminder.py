@@ -14,10 +14,10 @@ from flows import outputs as o
 from flows.chat import Chat, Child
 from flows.policy import DEFAULT
 from flows.questions.phone import FRENCH_AREAS
-from flows.reminder import ZONES, is_decent, remind_at, zone_of
 from flows.states import S
 from flows.step import step
 from flows.table import QUESTIONS
+from flows.waking import ZONES, is_decent, remind_at, wake_at, zone_of
 from tests.flows.samples import a_chat
 
 PARIS = ZoneInfo("Europe/Paris")
@@ -195,7 +195,7 @@ def test_it_is_never_outside_the_hours_nor_after_the_answers(
     assert window[0] <= due.astimezone(zone).hour < window[1]
     assert due.astimezone(zone).date() - there in (timedelta(0), timedelta(days=1))
     assert is_decent(chat, policy, due)
-    assert chat.wake_at(policy) == due
+    assert wake_at(chat, policy) == due
     for late in (timedelta(days=1), timedelta(hours=24 - window[1] + window[0])):
         assert not is_decent(chat, policy, due + late) or late < timedelta(hours=24)
 
@@ -222,7 +222,7 @@ def test_the_bot_was_stopped_until_the_evening() -> None:
     for hours in (11, 14, 24, 100):
         chat, outputs = step(silent(), i.TimeCame(), DUE + timedelta(hours=hours))
         assert outputs == []
-        assert chat.wake_at(DEFAULT) == chat.expires_at(DEFAULT)
+        assert wake_at(chat, DEFAULT) == chat.expires_at(DEFAULT)
     assert step(silent(), i.TimeCame(), DUE + timedelta(hours=10, minutes=59))[1] != []
 
 

@@ -36,10 +36,10 @@ from flows.account.turn import AccountTurn
 from flows.chat import Chat
 from flows.hearing import offered, word_of
 from flows.policy import DEFAULT, Policy
-from flows.reminder import remind_at, zone_of
 from flows.states import S
 from flows.step import step
 from flows.table import CLOSED, COMMANDS, ENDED, FLOW, INTERRUPTIONS, QUESTIONS, WAITING
+from flows.waking import remind_at, wake_at, zone_of
 from tests.flows.hostile import any_text
 from tests.flows.samples import LEA, NOW, TOM, WORLD, Line, answers_to, lines, ways
 
@@ -661,7 +661,7 @@ class Walk(RuleBasedStateMachine):
 
     def time_comes(self, pick: int) -> None:
         """The alarm rings: on time, late, or for nothing."""
-        wake, before = self.chat.wake_at(self.policy), self.chat
+        wake, before = wake_at(self.chat, self.policy), self.chat
         due = wake is not None and wake <= self.now
         self.happens(i.TimeCame())
         assert due or (self.chat, self.outputs) == (before, [])
@@ -1190,7 +1190,7 @@ def test_help_is_not_offered_to_who_blocked_the_bot() -> None:
     assert due is not None
     walk.happens(i.Blocked())
     assert walk.chat.nudge_at(walk.policy) is None
-    assert walk.chat.wake_at(walk.policy) == walk.chat.expires_at(walk.policy) == expires
+    assert wake_at(walk.chat, walk.policy) == walk.chat.expires_at(walk.policy) == expires
     walk.now = due
     walk.types("/aide")  # back without a word to begin with
     assert walk.chat.nudge_at(walk.policy) == due

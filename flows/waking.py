@@ -1,20 +1,18 @@
-"""When a parent who fell silent in the middle of an activation is reminded of it, once (UX 2.4).
+"""When a conversation acts by itself: to help at the code, to erase, and to remind, once (UX 2.4).
 
-It is a decent hour where the school is, not where the bot runs: a school's code (UAI) begins with
-its department, and overseas mobiles have numbers of their own.
+A parent who fell silent in the middle of an activation is reminded of it at a decent hour where the
+school is, not where the bot runs: a school's code (UAI) begins with its department, and overseas
+mobiles have numbers of their own.
 """
 
 from datetime import UTC, datetime, time, timedelta
-from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
+from flows.chat import Chat
 from flows.policy import Policy
 from flows.questions.phone import area, region_of_uai
 from flows.states import S
 from flows.table import QUESTIONS
-
-if TYPE_CHECKING:
-    from flows.chat import Chat
 
 ZONES = {
     "FR": "Europe/Paris",
@@ -38,7 +36,13 @@ _LEAST_SILENCE = timedelta(hours=4)
 """Before a reminder on the same day."""
 
 
-def remind_at(chat: "Chat", policy: Policy) -> datetime | None:
+def wake_at(chat: Chat, policy: Policy) -> datetime | None:
+    """The next moment at which the conversation wants a TimeCame; None when there is none."""
+    moments = [chat.expires_at(policy), chat.nudge_at(policy), remind_at(chat, policy)]
+    return min((moment for moment in moments if moment), default=None)
+
+
+def remind_at(chat: Chat, policy: Policy) -> datetime | None:
     """The moment of the one reminder; None where there is none to come.
 
     The next morning; where the answers are erased before that, this evening, if that is not too
@@ -57,7 +61,7 @@ def remind_at(chat: "Chat", policy: Policy) -> datetime | None:
     return evening if chat.seen_at + _LEAST_SILENCE <= evening < expires else None
 
 
-def is_decent(chat: "Chat", policy: Policy, now: datetime) -> bool:
+def is_decent(chat: Chat, policy: Policy, now: datetime) -> bool:
     """Whether the reminder may still be given: its day is not over, nor too far gone.
 
     The bot may have been stopped meanwhile, or its clock set.
@@ -71,7 +75,7 @@ def is_decent(chat: "Chat", policy: Policy, now: datetime) -> bool:
     return same_day and policy.remind_from <= there.hour < policy.remind_until
 
 
-def zone_of(chat: "Chat", policy: Policy) -> ZoneInfo:
+def zone_of(chat: Chat, policy: Policy) -> ZoneInfo:
     """The zone of the parent's school: by a child already known, else by the mobile's territory."""
     uais = [child.uai for child in chat.children if child.uai]
     if uais and uais[0][:3] not in _ABROAD:
@@ -82,7 +86,7 @@ def zone_of(chat: "Chat", policy: Policy) -> ZoneInfo:
     return ZoneInfo(policy.timezone)
 
 
-def _is_stuck(chat: "Chat", policy: Policy) -> bool:
+def _is_stuck(chat: Chat, policy: Policy) -> bool:
     """In the middle of an activation, reachable, and not asked to be left alone."""
     question = QUESTIONS.get(chat.state)
     counted = question is not None and question.step > 0 and chat.state is not S.INVITED
