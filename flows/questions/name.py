@@ -49,8 +49,10 @@ class TwoNames:
 def read_name(text: str, *, splittable: bool = False) -> str | TwoNames | Refused:
     """Read a last or a first name: 1 to 80 letters of any script, spaces, - ' ’ and dots.
 
-    Leading titles ("Mme") and stray punctuation around the name are dropped. TwoNames is only
-    returned where `splittable` is set, for the last-name question ("DUPONT Marie").
+    Leading titles ("Mme") and stray punctuation around the name are dropped; a name typed without
+    capitals, or in capitals only, is written as names are ("De La Tour"): it is read back, and
+    becomes the account's. TwoNames is only returned where `splittable` is set, for the last-name
+    question ("DUPONT Marie").
     """
     written = clean(text).strip(_EDGES)
     if not any(map(str.isalpha, written)):
@@ -61,10 +63,11 @@ def read_name(text: str, *, splittable: bool = False) -> str | TwoNames | Refuse
     if splittable and name.count(",") == 1:
         last, first = (part.strip(_EDGES) for part in name.split(","))
         if _is_name(last) and _is_name(first):
-            return TwoNames(last, first)
+            return TwoNames(_cased(last), _cased(first))
     if not _is_name(name):
         return Refused(Reason.NAME_UNLIKELY)
-    return (splittable and _split(name)) or name
+    two = _split(name) if splittable else None
+    return TwoNames(*map(_cased, two)) if two else _cased(name)
 
 
 def fold(name: str) -> str:
@@ -121,8 +124,15 @@ def _without_titles(name: str) -> str:
     return name[title.end() :] if title else name
 
 
-def _split(name: str) -> TwoNames | None:
-    """Find a first name behind (or before) the last name, by capitals or by two words."""
+def _cased(name: str) -> str:
+    if not (name.islower() or name.isupper()):
+        return name
+    cased = name.title()
+    return cased if len(cased) == len(name) else name  # "ß" has no capital of one letter
+
+
+def _split(name: str) -> tuple[str, str] | None:
+    """Last and first name: one stands behind (or before) the other, by capitals or by two words."""
     words = name.split()
     if any(len(word) == 1 for word in words):  # "M BAPPE", "N GUESSAN"
         return None
@@ -130,11 +140,11 @@ def _split(name: str) -> TwoNames | None:
     if all(word[0].isupper() for word in words) and any(shouted) and not all(shouted):
         count = shouted.count(True)
         if all(shouted[:count]):  # "DE LA TOUR Marie Anne"
-            return TwoNames(" ".join(words[:count]), " ".join(words[count:]))
+            return " ".join(words[:count]), " ".join(words[count:])
         if all(shouted[-count:]):  # "Marie DUPONT"
-            return TwoNames(" ".join(words[-count:]), " ".join(words[:-count]))
+            return " ".join(words[-count:]), " ".join(words[:-count])
     if len(words) == 2 and words[1][0].isupper() and plain(words[0]) not in _PARTICLES:
-        return TwoNames(*words)
+        return words[0], words[1]
     return None
 
 
