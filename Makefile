@@ -3,7 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 IN := $(VENV)/bin
 
-.PHONY: chat test test-servers test-long test-crash format docs clean
+# Each process starts the servers that its tests ask for, once.
+SIDE_BY_SIDE := $(IN)/pytest --numprocesses auto --maxprocesses 4 --dist worksteal
+
+.PHONY: chat test test-servers test-long test-crash coverage format docs clean
 
 chat: $(VENV)/.ready
 	@$(IN)/sesame chat
@@ -13,7 +16,7 @@ test: $(VENV)/.ready-to-test
 	$(IN)/ruff format --check .
 	$(IN)/mypy
 	$(IN)/lint-imports
-	$(IN)/pytest --cov --cov-report=term
+	$(SIDE_BY_SIDE)
 
 test-servers: $(VENV)/.ready-to-test
 	PYTHON=$(PYTHON) tests/servers/install
@@ -22,6 +25,9 @@ test-servers: $(VENV)/.ready-to-test
 
 test-long: $(VENV)/.ready-to-test
 	$(IN)/pytest -m "long or not long"
+
+coverage: $(VENV)/.ready-to-test
+	$(SIDE_BY_SIDE) --cov --cov-report=term
 
 test-crash: $(VENV)/.ready-to-test
 	$(IN)/python -m tests.crash --kills 500
