@@ -151,7 +151,7 @@ class Delivery:
         if wait <= 0 and (once or self._database.shared) and not parcel.leaving:
             # Said before it leaves: after a crash in between, or by another process, it is not sent
             # a second time without a thought.
-            yield from self._ledger.outbox.claim(parcel, self._worker)
+            parcel = yield from self._ledger.outbox.claim(parcel, self._worker)
         return parcel, address, wait
 
     def _wait(self, parcel: Parcel) -> float:

@@ -128,11 +128,12 @@ class Outbox:
             worker=worker,
         )
 
-    def claim(self, parcel: Parcel, worker: int) -> Work[None]:
+    def claim(self, parcel: Parcel, worker: int) -> Work[Parcel]:
         """Note that it leaves now, by the process `worker`. After `head`, in its transaction."""
         yield from run(
             "UPDATE outbox SET status = 'sending', worker = ? WHERE id = ?", worker, parcel.number
         )
+        return replace(parcel, worker=worker)
 
     def finish(self, parcel: Parcel, status: str) -> Work[None]:
         """It waits no more. What is finished keeps no text (RELIABILITY 5, Outbox)."""
@@ -259,12 +260,17 @@ class Outbox:
         return None if row is None else Shown(row[0], bool(row[1]))
 
     def try_later(self, parcel: Parcel, due: datetime) -> Work[None]:
-        """It was surely not delivered: once more at `due`, unless it was finished meanwhile."""
+        """It is sent once more at `due`, unless it was finished, or given to another one, meanwhile.
+
+        Several may find at once what a dead process left: it is for the first of them.
+        """
         yield from run(
             "UPDATE outbox SET status = 'waiting', worker = NULL, attempts = attempts + 1,"
-            " due_at = ? WHERE id = ? AND status IN ('waiting', 'sending')",
+            " due_at = ? WHERE id = ? AND status IN ('waiting', 'sending')"
+            " AND coalesce(worker, -1) = ?",
             stamp(due),
             parcel.number,
+            -1 if parcel.worker is None else parcel.worker,
         )
 
     def drop(self, chat: bytes, kind: str) -> Work[None]:
