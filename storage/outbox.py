@@ -260,7 +260,7 @@ class Outbox:
         return None if row is None else Shown(row[0], bool(row[1]))
 
     def try_later(self, parcel: Parcel, due: datetime) -> Work[None]:
-        """It is sent once more at `due`, unless it was finished, or given to another one, meanwhile.
+        """Send it once more at `due`, unless it was finished, or taken by another one, meanwhile.
 
         Several may find at once what a dead process left: it is for the first of them.
         """
