@@ -49,10 +49,11 @@ class Delivery:
             if here not in self._tasks and here[1] in self._carriers:
                 self._start(*here)
 
-    def post(self, chat: bytes) -> None:
-        """Something was put in for this conversation."""
+    def post(self, chat: bytes, kinds: Container[str] | None = None) -> None:
+        """Something was put in for this conversation, of these kinds, where that is known."""
         for kind in self._carriers:
-            self._start(chat, kind)
+            if kinds is None or kind in kinds or (chat, kind) in self._tasks:
+                self._start(chat, kind)
 
     async def _present(self) -> None:
         """Have a number, under which the others see that we live."""

@@ -13,7 +13,7 @@ import pytest
 
 from bot.app import open_storage
 from bot.settings import BadSetting
-from storage import postgresql, presence
+from storage import outbox, postgresql, presence
 from storage.database import (
     Busy,
     Database,
@@ -31,6 +31,7 @@ from storage.database import (
     visit,
 )
 from storage.dialect import translated
+from storage.outbox import REPLY
 from tests.helpers.network import free_port
 from tests.helpers.parent import CoreParent, core_parent, test_settings
 from tests.helpers.postgres import PASSWORD, PLAIN, Postgres, started
@@ -247,6 +248,19 @@ async def test_two_who_wait_for_each_other_are_busy(database: Database) -> None:
     ended = await asyncio.gather(*ways, return_exceptions=True)
     assert sorted(type(one).__name__ for one in ended) == ["Busy", "NoneType"]
     assert database.failures == 1
+
+
+async def test_what_leaves_next_is_found_without_reading_what_was_sent(database: Database) -> None:
+    """By the two indexes that hold nothing else, however much that is."""
+
+    def plan() -> Work[str]:
+        yield from run("SET LOCAL enable_seqscan = off")  # it is quicker for a table without rows
+        rows = yield from every(f"EXPLAIN {outbox._HEAD}", b"chat", REPLY, b"chat", REPLY)
+        return "\n".join(line for (line,) in rows)
+
+    found = await database.run(plan())
+    assert "outbox_by_chat" in found
+    assert "outbox_sending" in found
 
 
 # ---- the schema ------------------------------------------------------------------------------

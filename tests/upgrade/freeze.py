@@ -106,12 +106,16 @@ async def _goes(parent: CoreParent, place: str, *road: str) -> None:
         await dialogue.does(theirs(place, line))
 
 
+def _nothing_leaves(_chat: bytes, _kinds: object) -> None:
+    """What was put in stays there."""
+
+
 async def _is_killed(doors: Doors, parent: CoreParent) -> None:
     """Some turns of which nothing was sent, one whose SMS may have left, one that failed."""
     people, now = parent.bot.parents, parent.clock.now
     with ThreadPoolExecutor(1) as executor:
         renderer = Renderer(ZoneInfo("UTC"))
-        engine = Engine(doors, DEFAULT, renderer, parent.clock, lambda _: None, executor, ["core"])
+        engine = Engine(doors, DEFAULT, renderer, parent.clock, _nothing_leaves, executor, ["core"])
         for place in ("not_sent", "unclear"):
             press = Pressed("yes", people[place].last.asked)
             await engine.take(Update(people[place].address, press, f"core:{place}"))
