@@ -34,6 +34,7 @@ class Delivery:
         self._channels = channels
         self._worker = 0  # our number, once we have one
         self._presenting = asyncio.Lock()
+        self._handed = set[int]()  # parcels given to a carrier here, and not known to be done with
         self._tasks: dict[tuple[bytes, str], asyncio.Task[None]] = {}
         self._again: set[tuple[bytes, str]] = set()
         self._naps: dict[tuple[bytes, str], asyncio.Task[None]] = {}
@@ -128,10 +129,12 @@ class Delivery:
                 rested = parcel.number if await self._nap(here, wait) else 0
                 continue
             rested = 0
-            if parcel.leaving and carrier.once:
+            if parcel.leaving and carrier.once and parcel.number in self._handed:
                 await carrier.lost(parcel)
-            else:
+            else:  # where it is ours already, storage did not tell us that it had noted that
+                self._handed.add(parcel.number)
                 await carrier.carry(parcel, address)
+            self._handed.discard(parcel.number)
 
     def _next(
         self, chat: bytes, kind: str, once: bool, rested: int
