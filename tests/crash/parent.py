@@ -209,14 +209,16 @@ class Parent:
             for message in messages[self._seen :]:
                 self._seen += 1
                 old = self._last is not None and _is_same(message, self._last)
-                if message.from_bot and not old and not self._is_contact_leaving(message):
+                if message.from_bot and not old and not self._is_beside(message):
                     self._last = message
                     return message
         raise AssertionError(f"not a word in {PATIENCE} s")
 
-    def _is_contact_leaving(self, message: Message) -> bool:
+    def _is_beside(self, message: Message) -> bool:
+        """Whether it is no reply: the keyboard goes, or the database is away for a while."""
         return any(
-            re.fullmatch(pattern("telegram.number_received", lang, {}), message.text)
+            re.fullmatch(pattern(key, lang, {}), message.text)
+            for key in ("telegram.number_received", "error.down")
             for lang in ("fr", "en")
         )
 
@@ -225,7 +227,7 @@ class Parent:
         told = [
             (at, message)
             for at, message in enumerate(self.person.chat.messages)
-            if message.from_bot and not self._is_contact_leaving(message)
+            if message.from_bot and not self._is_beside(message)
         ]
         repeats = [
             (before, at) for (before, one), (at, other) in pairwise(told) if _is_same(one, other)

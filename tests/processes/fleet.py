@@ -56,6 +56,7 @@ class Figures:
 
     seconds: float = 0
     kills: int = 0
+    crashes: int = 0  # of PostgreSQL
     starts: int = 0
     turns: int = 0
     repeats: int = 0
@@ -68,7 +69,7 @@ class Figures:
         return (
             f"{self.finished.total()} conversations of {len(self.finished)} scripts,"
             f" {self.turns} turns in {self.seconds:.0f} s; {self.kills} kills,"
-            f" {self.starts} starts; replies repeated {self.repeats}; SMS {self.sms},"
+            f" {self.starts} starts, {self.crashes} crashes of PostgreSQL; replies repeated {self.repeats}; SMS {self.sms},"
             f" asked for again {self.resends}; shares {self.shares}"
         )
 
@@ -89,6 +90,7 @@ class Fleet:
         self.seed = seed
         self.folder = folder
         self.server = server
+        self.postgres = postgres
         self.url = postgres.empty()
         self.webhook = webhook
         self.bots = [Bot(free_port()) for _ in range(bots)]
@@ -106,14 +108,14 @@ class Fleet:
         """Whether any of them runs, so that a parent can hope for an answer."""
         return any(bot.lives for bot in self.bots)
 
-    async def run(self, parents: int, at_once: int, kills: int) -> Figures:
-        """Let parents talk, kill bots meanwhile, let all come to an end, and check."""
+    async def run(self, parents: int, at_once: int, kills: int, crashes: int = 0) -> Figures:
+        """Let parents talk, kill bots and the database meanwhile, let all end, and check."""
         self._import(parents)
         begun = time.monotonic()
         async with self._everything():
             waiting = list(range(parents))
             talking = [asyncio.create_task(self._talk(waiting)) for _ in range(at_once)]
-            killing = asyncio.create_task(self._kill(kills))
+            killing = asyncio.create_task(self._kill(kills, crashes))
             try:
                 await asyncio.gather(*talking, killing)
             finally:
@@ -193,10 +195,13 @@ class Fleet:
                 bot.process.send_signal(signal.SIGTERM)
                 assert await asyncio.wait_for(bot.process.wait(), 30) == 0, self._end_of_log()
 
-    async def _kill(self, kills: int) -> None:
+    async def _kill(self, kills: int, crashes: int) -> None:
         """The last one joins; then, again and again, one dies and comes back a moment later."""
         await asyncio.sleep(2)
         await self._start(self.bots[-1])
+        for _ in range(crashes):
+            await asyncio.sleep(self._random.uniform(1, 4))
+            await self._crash()
         for _ in range(kills):
             await asyncio.sleep(self._random.uniform(1, 4))
             bot = self._random.choice([bot for bot in self.bots if bot.lives])
@@ -207,6 +212,16 @@ class Fleet:
             self.figures.kills += 1
             await asyncio.sleep(self._random.uniform(0, 2))
             await self._start(bot)
+
+    async def _crash(self) -> None:
+        """The database dies with all connections, and comes back."""
+        await asyncio.to_thread(self.postgres.stops, "immediate")
+        self._accident()
+        await asyncio.to_thread(self.postgres.starts)
+        self.figures.crashes += 1
+        for _ in range(3):  # what was being sent when they lost it may be sent by another one
+            self._accident()
+            await asyncio.sleep(1)
 
     def _accident(self) -> None:
         self.starts.append({key: len(chat.messages) for key, chat in self.server.chats.items()})
