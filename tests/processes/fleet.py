@@ -24,7 +24,7 @@ from tests.conversations.test_secrets import files, found
 from tests.conversations.test_terminal import environment
 from tests.crash.parent import Parent, converse
 from tests.crash.scripts import families
-from tests.crash.universe import POLICY, ROOT, TOKEN, sms_in
+from tests.crash.universe import POLICY, ROOT, TOKEN, sent_in
 from tests.helpers.invariants import check, done_at, told_on
 from tests.helpers.network import free_port
 from tests.helpers.parent import SECRET, test_settings
@@ -62,6 +62,7 @@ class Figures:
     repeats: int = 0
     sms: int = 0
     resends: int = 0
+    notices: int = 0  # to other guardians
     finished: Counter[str] = field(default_factory=Counter)
     shares: dict[int, int] = field(default_factory=dict)  # connections that each bot got
 
@@ -69,8 +70,9 @@ class Figures:
         return (
             f"{self.finished.total()} conversations of {len(self.finished)} scripts,"
             f" {self.turns} turns in {self.seconds:.0f} s; {self.kills} kills,"
-            f" {self.starts} starts, {self.crashes} crashes of PostgreSQL; replies repeated {self.repeats}; SMS {self.sms},"
-            f" asked for again {self.resends}; shares {self.shares}"
+            f" {self.starts} starts, {self.crashes} crashes of PostgreSQL; replies repeated"
+            f" {self.repeats}; SMS {self.sms}, asked for again {self.resends}, notices"
+            f" {self.notices}; shares {self.shares}"
         )
 
 
@@ -143,6 +145,7 @@ class Fleet:
             SESAME_TELEGRAM_TOKEN=TOKEN,
             SESAME_TELEGRAM_API_URL=self.server.url,
             SESAME_SMS=f"file:{self.folder / 'sms.jsonl'}",
+            SESAME_EMAIL=f"file:{self.folder / 'mail.jsonl'}",
             **own,
         )
 
@@ -248,7 +251,11 @@ class Fleet:
         return [text for to, text in self._sms() if to == number]
 
     def _sms(self) -> list[tuple[str, str]]:
-        return sms_in(self.folder / "sms.jsonl")
+        return sent_in(self.folder / "sms.jsonl")
+
+    def mails_to(self, address: str) -> list[str]:
+        """The e-mails that arrived there, oldest first."""
+        return [text for to, text in sent_in(self.folder / "mail.jsonl") if to == address]
 
     # ---- what must be true -------------------------------------------------------------------
 
@@ -283,6 +290,7 @@ class Fleet:
             figures.turns += parent.turns
             figures.repeats += parent.repeats
             figures.resends += parent.resends
+            figures.notices += parent.notices
         log = self.log.read_text("utf-8")
         for trouble in ("Traceback", "our mistake", "turn_failed", "given_up", "delivery_stopped"):
             assert trouble not in log, log[max(log.index(trouble) - 500, 0) :][:2000]
@@ -290,7 +298,8 @@ class Fleet:
 
     def _checks_that_nothing_leaks(self) -> None:
         """No password or name in a log or a file (I9)."""
-        (self.folder / "sms.jsonl").unlink(missing_ok=True)
+        for sent in ("sms.jsonl", "mail.jsonl"):
+            (self.folder / sent).unlink(missing_ok=True)
         written = files(self.folder)
         passwords = tuple(word for parent in self.chats for word in parent.passwords)
         names = tuple(parent.family.last for parent in self.chats)
