@@ -166,6 +166,16 @@ class Outbox:
         )
         return bool(rows)
 
+    def is_last(self, parcel: Parcel) -> Work[bool]:
+        """Whether nothing of its kind was put in for its conversation after it."""
+        row = yield from one(
+            "SELECT 1 FROM outbox WHERE id > ? AND chat = ? AND kind = ? LIMIT 1",
+            parcel.number,
+            parcel.chat,
+            parcel.kind,
+        )
+        return row is None
+
     def is_waiting(self, parcel: Parcel) -> Work[bool]:
         """Whether it is not done with."""
         row = yield from one(
