@@ -143,12 +143,21 @@ def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
 
 
 on_both = pytest.mark.parametrize(
-    ("frozen", "empty"),
+    ("frozen", "schema", "empty"),
     [
-        *(pytest.param(frozen, "sqlite", id=frozen.stem) for frozen in FROZEN),
-        *(pytest.param(frozen, "postgresql", id=f"{frozen.stem} on a server") for frozen in SHARED),
+        *(
+            pytest.param(frozen, schema, "sqlite", id=f"{frozen.stem} to {schema}")
+            for frozen in FROZEN
+            for schema in ("today's", "one more")
+        ),
+        # Old ones to today's, and today's to the one to come.
+        *(
+            pytest.param(frozen, schema, "postgresql", id=f"{frozen.stem} to {schema} on a server")
+            for frozen in SHARED
+            for schema in ["one more" if frozen is FROZEN[-1] else "today's"]
+        ),
     ],
-    indirect=["empty"],
+    indirect=["schema", "empty"],
 )
 
 
@@ -199,8 +208,7 @@ def test_there_is_a_place_for_every_state() -> None:
 
 
 @on_both
-@pytest.mark.usefixtures("schema")
-async def test_every_conversation_goes_on(frozen: Path, empty: Place) -> None:
+async def test_every_conversation_goes_on(frozen: Path, schema: str, empty: Place) -> None:
     async with opened(frozen, empty) as bot:
         await check(bot.service.doors.database, bot.service.doors.conversations._vault)
         for place in places(frozen):
@@ -235,8 +243,7 @@ async def goes_on(parent: CoreParent, *lines: str) -> None:
 
 
 @on_both
-@pytest.mark.usefixtures("schema")
-async def test_what_was_on_its_way_arrives(frozen: Path, empty: Place) -> None:
+async def test_what_was_on_its_way_arrives(frozen: Path, schema: str, empty: Place) -> None:
     """A reply, an SMS and a deletion; an SMS that may have left does not leave again."""
     async with opened(frozen, empty) as bot:
         for place in ("not_sent", "unclear"):
