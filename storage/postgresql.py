@@ -319,7 +319,8 @@ async def _is_ours(connection: "Connection", lock_timeout: str) -> None:
 
     By such sessions two processes would hold one name, and both would ask Telegram.
     """
-    if await connection.fetchval("SELECT current_setting('lock_timeout')") != lock_timeout:
+    took = "SELECT current_setting('lock_timeout')::interval = $1::text::interval"
+    if not await connection.fetchval(took, lock_timeout):
         raise StorageError(_POOLER)
 
 

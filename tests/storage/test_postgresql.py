@@ -368,8 +368,9 @@ async def test_visiting_makes_nothing(postgres: Postgres) -> None:
             raise AssertionError("it opened")
     async with open_database(url):
         pass
-    async with visit(url) as database:
-        assert await database.run(is_current())
+    for patience in (1, 60):
+        async with visit(url, patience) as database:
+            assert await database.run(is_current())
     postgres.drop(url)
 
 
