@@ -8,8 +8,10 @@ since machines differ (PERFORMANCE.md): three can be three times as fast where t
 import asyncio
 import sys
 import time
-from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
+from multiprocessing.synchronize import Barrier
+from queue import Queue
+from secrets import token_hex
 
 from bot.app import open_storage, run_service
 from bot.channel import Reply, said
@@ -37,7 +39,7 @@ class Nobody:
         """Take a wish to erase."""
 
 
-async def _talk(url: str, process: int, begin: float) -> int:
+async def _talk(url: str, all_ready: Barrier) -> int:
     settings = Settings.model_validate({"database_url": url, "secret": "of a benchmark" * 4})
     turns = 0
     async with (
@@ -47,24 +49,24 @@ async def _talk(url: str, process: int, begin: float) -> int:
         ) as service,
     ):
 
-        async def talks(chat: int) -> None:
+        async def talks(address: Address, end: float) -> None:
             nonlocal turns
-            address, number = Address("core", f"{begin} {process} {chat}"), 0
-            while time.time() < begin + SECONDS:
-                number += 1
-                update = f"{address.place} {number}"
-                await service.engine.take(Update(address, said("bonjour"), update, "fr"))
-                turns += time.time() > begin
+            while time.monotonic() < end:
+                update = Update(address, said("bonjour"), f"{address.place} {turns}", "fr")
+                turns += 1
+                await service.engine.take(update)
 
-        await asyncio.sleep(begin - time.time())
-        await asyncio.gather(*map(talks, range(CHATS)))
+        await service.delivery.look()
+        all_ready.wait(60)
+        end = time.monotonic() + SECONDS
+        await asyncio.gather(*(talks(Address("core", token_hex(8)), end) for _ in range(CHATS)))
         await service.delivery.settle()
     return turns
 
 
-def talk(url: str, process: int, begin: float) -> int:
+def talk(url: str, all_ready: Barrier, turns: "Queue[int]") -> None:
     """What a process does: how many turns it took."""
-    return asyncio.run(_talk(url, process, begin))
+    turns.put(asyncio.run(_talk(url, all_ready)))
 
 
 async def _make(url: str) -> None:
@@ -76,12 +78,12 @@ def main() -> None:
     """Measure one, then three."""
     [url] = sys.argv[1:]
     asyncio.run(_make(url))
-    alone = 0.0
+    alone, context = 0.0, get_context("spawn")
     for processes in (1, 3):
-        begin = time.time() + 3
-        with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-            running = [pool.submit(talk, url, number, begin) for number in range(processes)]
-            speed = sum(one.result() for one in running) / SECONDS
+        all_ready, turns = context.Barrier(processes), context.Queue()
+        for _ in range(processes):
+            context.Process(target=talk, args=(url, all_ready, turns)).start()
+        speed = sum(turns.get() for _ in range(processes)) / SECONDS
         alone = alone or speed
         print(f"{processes}: {speed:.0f} turns a second, {speed / alone:.2f} times one")
 
