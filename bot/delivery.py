@@ -34,6 +34,7 @@ class Delivery:
         self._channels = channels
         self._worker = 0  # our number, once we have one
         self._presenting = asyncio.Lock()
+        self._handed = set[int]()  # parcels given to a carrier here, and not known to be done with
         self._tasks: dict[tuple[bytes, str], asyncio.Task[None]] = {}
         self._again: set[tuple[bytes, str]] = set()
         self._naps: dict[tuple[bytes, str], asyncio.Task[None]] = {}
@@ -49,10 +50,11 @@ class Delivery:
             if here not in self._tasks and here[1] in self._carriers:
                 self._start(*here)
 
-    def post(self, chat: bytes) -> None:
-        """Something was put in for this conversation."""
+    def post(self, chat: bytes, kinds: Container[str] | None = None) -> None:
+        """Something was put in for this conversation, of these kinds, where that is known."""
         for kind in self._carriers:
-            self._start(chat, kind)
+            if kinds is None or kind in kinds or (chat, kind) in self._tasks:
+                self._start(chat, kind)
 
     async def _present(self) -> None:
         """Have a number, under which the others see that we live."""
@@ -127,10 +129,12 @@ class Delivery:
                 rested = parcel.number if await self._nap(here, wait) else 0
                 continue
             rested = 0
-            if parcel.leaving and carrier.once:
+            if parcel.leaving and carrier.once and parcel.number in self._handed:
                 await carrier.lost(parcel)
-            else:
+            else:  # where it is ours already, storage did not tell us that it had noted that
+                self._handed.add(parcel.number)
                 await carrier.carry(parcel, address)
+            self._handed.discard(parcel.number)
 
     def _next(
         self, chat: bytes, kind: str, once: bool, rested: int
@@ -151,7 +155,7 @@ class Delivery:
         if wait <= 0 and (once or self._database.shared) and not parcel.leaving:
             # Said before it leaves: after a crash in between, or by another process, it is not sent
             # a second time without a thought.
-            yield from self._ledger.outbox.claim(parcel, self._worker)
+            parcel = yield from self._ledger.outbox.claim(parcel, self._worker)
         return parcel, address, wait
 
     def _wait(self, parcel: Parcel) -> float:

@@ -89,6 +89,7 @@ class _Turn:
     shown: o.Show | None = None  # to the page, if it asked
     cause: Reason | None = None  # of the refusal, if it was one
     before: S | None = None  # None: the update had been taken before, and nothing was loaded
+    kinds: tuple[str, ...] | None = None  # of what waits to be sent here; None: of any
     also: set[bytes] = field(default_factory=set)  # who else has something to send
 
     @property
@@ -106,14 +107,14 @@ class Engine:
         policy: Policy,
         renderer: Renderer,
         clock: Callable[[], datetime],
-        sent: Callable[[bytes], None],
+        sent: Callable[[bytes, Container[str] | None], None],
         executor: Executor,
         channels: Container[str],
         observe: Observe = nobody,
         paged: Container[str] = (),
         services: Services = no_services,
     ) -> None:
-        """`sent(chat)` is called after a commit that left something to send.
+        """`sent(chat, kinds)` is called after a commit that may have left such things to send.
 
         `channels` are this process's own: another one wakes the conversations of others. Those in
         `paged` show a page for the password.
@@ -161,9 +162,9 @@ class Engine:
                 # Only the kind and the place are logged: a message may hold what was typed.
                 log(Event.TURN_FAILED, kind=type(error).__name__, place=place_of(error))
                 await self._doors.database.run(self._apologise(update, key))
-        self._sent(key)
+        self._sent(key, turn.kinds if turn is not None else None)
         for other in turn.also if turn is not None else ():
-            self._sent(other)
+            self._sent(other, None)
         return turn
 
     def _report(self, update: Update, turn: _Turn | None, seconds: float) -> None:
@@ -242,6 +243,7 @@ class Engine:
             yield from sign_ins.leave(key)
         wake = wake_at(turn.chat, self._policy)
         yield from doors.conversations.save(key, update.address, turn.chat, wake, now)
+        turn.kinds = yield from doors.outbox.kinds(key)
         return turn
 
     def _policy_of(self, address: Address) -> Policy:

@@ -78,7 +78,8 @@ class Invitations:
         rows = yield from run(
             "UPDATE invitations SET chat = ? WHERE token_key = ? AND expires_at > ?"
             " AND (chat IS NULL OR chat = ?)"
-            " AND guardian IN (SELECT id FROM guardians WHERE gone_at IS NULL) RETURNING guardian",
+            " AND EXISTS (SELECT 1 FROM guardians WHERE id = guardian AND gone_at IS NULL)"
+            " RETURNING guardian",
             chat,
             key,
             stamp(now),

@@ -153,7 +153,8 @@ class Letters:
         rows = yield from run(
             "UPDATE letters SET chat = ? WHERE code_key = ? AND expires_at > ?"
             " AND (chat IS NULL OR chat = ?)"
-            " AND guardian IN (SELECT id FROM guardians WHERE gone_at IS NULL) RETURNING guardian",
+            " AND EXISTS (SELECT 1 FROM guardians WHERE id = guardian AND gone_at IS NULL)"
+            " RETURNING guardian",
             chat,
             self._key(code),
             stamp(now),
@@ -178,7 +179,8 @@ class Letters:
         """The guardians whose letters this conversation has typed, and that have not served yet."""
         rows = yield from every(
             "SELECT guardian FROM letters WHERE chat = ? AND expires_at > ?"
-            " AND guardian IN (SELECT id FROM guardians WHERE gone_at IS NULL) ORDER BY guardian",
+            " AND EXISTS (SELECT 1 FROM guardians WHERE id = guardian AND gone_at IS NULL)"
+            " ORDER BY guardian",
             chat,
             stamp(now),
         )

@@ -115,12 +115,12 @@ class Life:
         return (yield from self._accounts.of_guardians(guardian for (guardian,) in rows))
 
     def alive(self, accounts: Iterable[Account], acting: Acting) -> Work[list[Account]]:
-        """All but those whose time is over: they are erased, as if they had never been."""
+        """All but those whose time is over: they are erased, as if they had never been.
+
+        They are locked, and as they are now: nobody closes or erases what is shown meanwhile.
+        """
         left = []
         for account in accounts:
-            if not _is_over(account, acting.now):
-                left.append(account)
-                continue
             yield from lock_guardians(account.guardians)
             fresh = yield from self._accounts.numbered(account.number)
             if fresh is not None and _is_over(fresh, acting.now):
@@ -200,10 +200,8 @@ class Life:
         account = yield from self._accounts.read(identifier)
         if account is None:
             return AccountChanged("account_erased")
-        yield from lock_guardians(account.guardians)
         alive = yield from self.alive([account], acting)
-        fresh = (yield from self._accounts.numbered(account.number)) if alive else None
-        return fresh or AccountChanged("account_erased")
+        return alive[0] if alive else AccountChanged("account_erased")
 
     def set_password(self, identifier: str, digest: str, acting: Acting) -> Work[Changed]:
         """Another password, of accounts that are kept here: the one before is dead at once."""

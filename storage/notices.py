@@ -58,8 +58,10 @@ class Notices:
     def tell(self, wanted: TellOthers, acting: Acting, theirs: Words, own: Words) -> Work[None]:
         """Tell all who should know. `own` is in the parent's language, `theirs` in the school's."""
         account = yield from self._accounts.read(wanted.identifier)
-        if account is None:
+        alive = (yield from self._life.alive([account], acting)) if account else []
+        if not alive:
             return
+        [account] = alive
         about = wanted.about
         before = account.phone_before if about == "phone" else ""
         if before:

@@ -14,12 +14,20 @@ _COLUMNS = "id, chat, kind, body, attempts, due_at, created_at, expires_at, stat
 
 # The oldest parcel of a kind that is not done with. No other one of the kind leaves before it, so
 # that a row which another process has locked at this moment is passed over, and nothing after it.
+# What waits and what is being sent have an index each: all that was ever sent is not read for it.
 _HEAD = (
-    f"SELECT {_COLUMNS} FROM outbox WHERE id = (SELECT min(id) FROM outbox"  # noqa: S608 - our own
-    " WHERE chat = ? AND kind = ? AND status IN ('waiting', 'sending'))"
+    f"SELECT {_COLUMNS} FROM outbox WHERE id = (SELECT min(id) FROM ("  # noqa: S608 - our own
+    "SELECT min(id) AS id FROM outbox WHERE chat = ? AND kind = ? AND status = 'waiting'"
+    " UNION ALL SELECT min(id) FROM outbox INDEXED BY outbox_sending"
+    " WHERE chat = ? AND kind = ? AND status = 'sending') AS heads)"
     " AND status IN ('waiting', 'sending') FOR UPDATE SKIP LOCKED"
 )
 
+_WAITING = (
+    "SELECT chat, kind FROM (SELECT chat, kind, id FROM outbox WHERE status = 'waiting'"
+    " UNION ALL SELECT chat, kind, id FROM outbox WHERE status = 'sending' AND worker = ?) AS here"
+    " GROUP BY chat, kind ORDER BY min(id)"
+)
 
 _LAST_SMS = (
     "SELECT id, status, handed_at, report, reported_at FROM outbox WHERE chat = ? AND kind = 'sms'"
@@ -105,9 +113,16 @@ class Outbox:
             expires and stamp(expires),
         )
 
+    def kinds(self, chat: bytes) -> Work[tuple[str, ...]]:
+        """Of which kinds something waits for this conversation."""
+        rows = yield from every(
+            "SELECT DISTINCT kind FROM outbox WHERE chat = ? AND status = 'waiting'", chat
+        )
+        return tuple(kind for (kind,) in rows)
+
     def head(self, chat: bytes, kind: str) -> Work[Parcel | None]:
         """The oldest parcel of this kind that is not done with, due or not, whoever sends it."""
-        row = yield from one(_HEAD, chat, kind)
+        row = yield from one(_HEAD, chat, kind, chat, kind)
         if row is None:
             return None
         shown = (yield from self.shown(chat)) if kind == REPLY else None
@@ -128,11 +143,12 @@ class Outbox:
             worker=worker,
         )
 
-    def claim(self, parcel: Parcel, worker: int) -> Work[None]:
+    def claim(self, parcel: Parcel, worker: int) -> Work[Parcel]:
         """Note that it leaves now, by the process `worker`. After `head`, in its transaction."""
         yield from run(
             "UPDATE outbox SET status = 'sending', worker = ? WHERE id = ?", worker, parcel.number
         )
+        return replace(parcel, worker=worker)
 
     def finish(self, parcel: Parcel, status: str) -> Work[None]:
         """It waits no more. What is finished keeps no text (RELIABILITY 5, Outbox)."""
@@ -149,6 +165,16 @@ class Outbox:
             parcel.number,
         )
         return bool(rows)
+
+    def is_last(self, parcel: Parcel) -> Work[bool]:
+        """Whether nothing of its kind was put in for its conversation after it."""
+        row = yield from one(
+            "SELECT 1 FROM outbox WHERE id > ? AND chat = ? AND kind = ? LIMIT 1",
+            parcel.number,
+            parcel.chat,
+            parcel.kind,
+        )
+        return row is None
 
     def is_waiting(self, parcel: Parcel) -> Work[bool]:
         """Whether it is not done with."""
@@ -259,12 +285,17 @@ class Outbox:
         return None if row is None else Shown(row[0], bool(row[1]))
 
     def try_later(self, parcel: Parcel, due: datetime) -> Work[None]:
-        """It was surely not delivered: once more at `due`, unless it was finished meanwhile."""
+        """Send it once more at `due`, unless it was finished, or taken by another one, meanwhile.
+
+        Several may find at once what a dead process left: it is for the first of them.
+        """
         yield from run(
             "UPDATE outbox SET status = 'waiting', worker = NULL, attempts = attempts + 1,"
-            " due_at = ? WHERE id = ? AND status IN ('waiting', 'sending')",
+            " due_at = ? WHERE id = ? AND status IN ('waiting', 'sending')"
+            " AND coalesce(worker, -1) = ?",
             stamp(due),
             parcel.number,
+            -1 if parcel.worker is None else parcel.worker,
         )
 
     def drop(self, chat: bytes, kind: str) -> Work[None]:
@@ -300,11 +331,7 @@ class Outbox:
 
         What other processes than `worker` are sending is theirs.
         """
-        rows = yield from every(
-            "SELECT chat, kind FROM outbox WHERE status = 'waiting'"
-            " OR (status = 'sending' AND worker = ?) GROUP BY chat, kind ORDER BY min(id)",
-            worker,
-        )
+        rows = yield from every(_WAITING, worker)
         return [(chat, kind) for chat, kind in rows]
 
     def workers(self) -> Work[list[int | None]]:
@@ -315,8 +342,8 @@ class Outbox:
     def left_by(self, worker: int | None) -> Work[list[Parcel]]:
         """What a process that lives no more was sending: nobody knows whether it left."""
         rows = yield from every(
-            f"SELECT {_COLUMNS} FROM outbox WHERE status = 'sending'"  # noqa: S608 - our own words
-            " AND coalesce(worker, -1) = ? ORDER BY id",
+            f"SELECT {_COLUMNS} FROM outbox INDEXED BY outbox_sending"  # noqa: S608 - our own words
+            " WHERE status = 'sending' AND coalesce(worker, -1) = ? ORDER BY id",
             -1 if worker is None else worker,
         )
         return [self._parcel(row) for row in rows]

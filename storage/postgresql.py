@@ -48,9 +48,13 @@ _SESSION = {
     "application_name": "sesame",
     "synchronous_commit": "on",  # promise 1: a reply that was sent means that this is on the disk
     "lock_timeout": f"{PATIENCE}s",
+    "statement_timeout": "0",  # how long we wait is said below, for each connection
     # A machine that was cut off, or stopped in the middle, holds up nobody for longer.
     "idle_in_transaction_session_timeout": f"{2 * PATIENCE}s",
     "jit": "off",  # our statements are short
+    # Whoever waits for a lock sees afterwards what was stored meanwhile, also where others migrate.
+    "default_transaction_isolation": "read committed",
+    "default_transaction_read_only": "off",
 }
 _MIGRATING = {
     "lock_timeout": "10min",  # another process may be migrating a country's register
@@ -242,6 +246,7 @@ async def visit(url: str, patience: int) -> AsyncIterator[Postgresql]:
     """One more connection; see `storage.database.visit`."""
     async with _open(url, 1, command_timeout=patience, lock_timeout=f"{patience}s") as pool:
         async with pool.acquire() as connection:
+            await _asked(connection, _is_ours(connection, f"{patience}s"))
             if not await _asked(connection, _version(connection)):
                 raise NothingThere("There is nothing of ours in the database.")
         yield Postgresql(url, pool)
@@ -297,6 +302,7 @@ async def _close(pool: "Pool") -> None:
 
 async def _migrate(connection: "Connection") -> None:
     """Apply what is missing, all or nothing, safe when several processes start."""
+    await _is_ours(connection, _MIGRATING["lock_timeout"])
     if connection.get_settings().server_encoding != "UTF8":
         raise StorageError("The database is not in UTF-8: make one with ENCODING 'UTF8'.")
     newest = port.migrations()[-1][0]
@@ -306,6 +312,16 @@ async def _migrate(connection: "Connection") -> None:
             await _apply_missing(connection, await _version(connection))
     if await _version(connection) > newest:
         raise StorageError("The database was made by a newer Sésame: update Sésame first.")
+
+
+async def _is_ours(connection: "Connection", lock_timeout: str) -> None:
+    """See that the session is as we asked. Raises StorageError where a pooler has others in it.
+
+    By such sessions two processes would hold one name, and both would ask Telegram.
+    """
+    took = "SELECT current_setting('lock_timeout')::interval = $1::text::interval"
+    if not await connection.fetchval(took, lock_timeout):
+        raise StorageError(_POOLER)
 
 
 async def _version(connection: "Connection") -> int:
@@ -337,10 +353,15 @@ async def _apply_missing(connection: "Connection", made_by: int) -> None:
 _DAMAGED = "The database is damaged: restore it from a backup."
 _READ_ONLY = "PostgreSQL only reads here (a standby?): SESAME_DATABASE_URL must name the main one."
 _LOST = "PostgreSQL broke off: it is tried again."
+_POOLER = (
+    "Something between us and PostgreSQL does not give us sessions of our own (PgBouncer?):"
+    " SESAME_DATABASE_URL must name the server itself."
+)
 
 # By SQLSTATE, or its first two characters (PostgreSQL's manual, appendix A).
 _FAULTS: dict[str, StorageError] = {
     "08": Busy(_LOST),
+    "08P01": StorageError(_POOLER),  # "unsupported startup parameter"
     "25006": StorageError(_READ_ONLY),
     "25P03": Busy(_LOST),
     "28": StorageError(
@@ -350,6 +371,10 @@ _FAULTS: dict[str, StorageError] = {
     "3D000": StorageError(
         "There is no such database on this server: make it with createdb, or mend"
         " SESAME_DATABASE_URL."
+    ),
+    "3F000": StorageError(
+        "The database's user has no schema to make tables in: CREATE SCHEMA … AUTHORIZATION …"
+        " makes one."
     ),
     "40": Busy("The database is in use by another process; try again."),
     "42501": StorageError(
@@ -363,6 +388,7 @@ _FAULTS: dict[str, StorageError] = {
         f" (each takes up to {MOST_CONNECTIONS})."
     ),
     "55P03": Busy("The database is in use by another process; try again."),
+    "57014": Busy("PostgreSQL was told to break off a statement: it is tried again."),
     "57": Busy("PostgreSQL is being stopped or started: it is tried again."),
     "58": StorageError("The server's disk does not answer as it should: check it."),
     "XX001": StorageError(_DAMAGED),

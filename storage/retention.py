@@ -93,7 +93,11 @@ def _delete(table: str, old: str, before: int) -> Work[int]:
     key = _KEYS.get(table, "id")
     rows = yield from run(
         f"DELETE FROM {table} WHERE {key} IN"  # noqa: S608 - only our own words
-        f" (SELECT {key} FROM {table} WHERE {old} ORDER BY {key} LIMIT {_BATCH}) RETURNING 1",
+        f" (SELECT {key} FROM {table} WHERE {old} ORDER BY {key} LIMIT {_BATCH})"
+        # Once more, of the row itself: a parent may have come back meanwhile (PostgreSQL's manual,
+        # 13.2.1: what another one has changed is looked at again, but for what is IN).
+        f" AND {old} RETURNING 1",
+        before,
         before,
     )
     return len(rows)

@@ -72,12 +72,16 @@ class Mailing:
             await self._not_sent(parcel, "unclear")
 
     async def _not_sent(self, parcel: Parcel, failure: str) -> None:
-        """A notice that does not leave is told to nobody: its account may be in wrong hands."""
+        """A notice that does not leave is told to nobody: its account may be in wrong hands.
+
+        Nor is a code in whose place there is another one by now.
+        """
         ledger = self._ledger
         if not parcel.body["code"]:
             return await ledger.finish(parcel, "failed", failure)
         address = await ledger.note(ledger.conversations.address, parcel.chat)
+        is_last = await ledger.note(ledger.outbox.is_last, parcel)
         await ledger.finish(parcel, "failed", failure)
-        if address is not None:
+        if address is not None and is_last:
             await ledger.tell(address, EmailFailed())
         return None

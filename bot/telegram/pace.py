@@ -19,6 +19,9 @@ class Pace:
     A chat of its own is not slowed down: Telegram says itself when one has too much, and the outbox
     waits for that chat alone. When it says so of two chats at the same time, it is the bot that is
     too fast: then nobody speaks before the latest of the moments that were named.
+
+    Each process has a pace of its own, so that no call waits for the database. Several that answer
+    many parents at once may be too fast together: what is refused waits in the outbox of all.
     """
 
     def __init__(

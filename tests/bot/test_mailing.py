@@ -223,6 +223,19 @@ async def test_a_code_that_was_leaving_when_we_died_is_never_sent_again(desk: Po
     assert desk.told == [("marie", EmailFailed())]
 
 
+async def test_a_code_that_was_replaced_is_not_told_of(desk: PostDesk) -> None:
+    """It was leaving when we died; the parent has asked for another one, which arrives."""
+    desk.post.faults.append(asyncio.Event())
+    chat = await desk.mails()
+    desk.delivery.post(chat)
+    await desk.until(lambda: bool(desk.post.got))
+    await desk.mails("the other code")
+    await desk.restarts()
+    await desk.delivery.settle()
+    assert texts(desk.post.got) == [CODE, "the other code"]
+    assert desk.told == []
+
+
 # ---- a notice --------------------------------------------------------------------------------
 
 

@@ -35,6 +35,9 @@ class World(Protocol):
     def sms_to(self, number: str) -> list[str]:
         """The SMS that arrived there, oldest first."""
 
+    def mails_to(self, address: str) -> list[str]:
+        """The e-mails that arrived there, oldest first."""
+
 
 class Parent:
     """Somebody with a phone, who follows a script."""
@@ -58,7 +61,9 @@ class Parent:
         self.asked_for = 0  # codes
         self.resends = 0  # of these, because no SMS came
         self.repeats = 0  # replies heard twice
+        self.notices = 0  # SMS to the other guardian
         mark = f"{self.person.chat.id:x}{universe.seed.replace('/', 'x')}"
+        self.email = f"marie.{mark}@example.org".lower()
         self.passwords = (f"Soleil&V{mark}", f"Lune!R{mark}")
         self._seen = 0  # messages of the chat, looked at
         self._last: Message | None = None
@@ -85,6 +90,8 @@ class Parent:
                 await asyncio.sleep(1.1)
             case ["code"]:
                 await self._types_code(hears)
+            case ["mailed", "code"]:
+                await self._types_mailed_code(hears)
             case ["again", choice]:
                 await self._presses_until(choice, hears)
             case ["both", *names]:
@@ -133,6 +140,8 @@ class Parent:
             case ["birthdate"]:
                 [born] = [born for first, born in family.children if first in person.last.text]
                 person.says(born)
+            case ["email"]:
+                person.says(self.email)
             case ["last" | "first" | "mobile" as name]:
                 person.says(getattr(family, name))
             case [button]:
@@ -176,6 +185,30 @@ class Parent:
             if await self._hears(hears, "code.old") == hears:
                 return
 
+    async def _types_mailed_code(self, hears: str) -> None:
+        """Type the code of the newest mail; where the bot could not send it, ask for another."""
+        known, typed = 0, False
+        for _ in self._ticks(PATIENCE):
+            mails = self.universe.mails_to(self.email)
+            if len(mails) > known:
+                known, typed = len(mails), True
+                [code] = re.findall(r"\b[0-9]{6}\b", mails[-1])
+                self.person.says(code)
+            if not typed and not self._has_news():
+                await asyncio.sleep(TICK)
+                continue
+            if await self._hears(hears, "email.failed") == hears:
+                return
+            if typed:  # the code comes too late, and is no address
+                await self._hears("email.ask")
+            typed = False
+            self.person.says(self.email)
+            await self._hears("email_code.ask")
+        raise AssertionError(f"no mail in {PATIENCE} s")
+
+    def _has_news(self) -> bool:
+        return any(one.from_bot for one in self.person.chat.messages[self._seen :])
+
     async def _codes(self, known: int) -> list[str]:
         """The SMS to this number once there are more than these; none if that takes too long."""
         for _ in self._ticks(NO_SMS):
@@ -209,14 +242,16 @@ class Parent:
             for message in messages[self._seen :]:
                 self._seen += 1
                 old = self._last is not None and _is_same(message, self._last)
-                if message.from_bot and not old and not self._is_contact_leaving(message):
+                if message.from_bot and not old and not self._is_beside(message):
                     self._last = message
                     return message
         raise AssertionError(f"not a word in {PATIENCE} s")
 
-    def _is_contact_leaving(self, message: Message) -> bool:
+    def _is_beside(self, message: Message) -> bool:
+        """Whether it is no reply: the keyboard goes, or the database is away for a while."""
         return any(
-            re.fullmatch(pattern("telegram.number_received", lang, {}), message.text)
+            re.fullmatch(pattern(key, lang, {}), message.text)
+            for key in ("telegram.number_received", "error.down")
             for lang in ("fr", "en")
         )
 
@@ -225,7 +260,7 @@ class Parent:
         told = [
             (at, message)
             for at, message in enumerate(self.person.chat.messages)
-            if message.from_bot and not self._is_contact_leaving(message)
+            if message.from_bot and not self._is_beside(message)
         ]
         repeats = [
             (before, at) for (before, one), (at, other) in pairwise(told) if _is_same(one, other)
@@ -239,9 +274,27 @@ class Parent:
         for message in self.person.chat.messages:
             if message.text in self.passwords:
                 assert message.deleted, f"a password is still in the chat; {said}"
+        self._checks_what_others_were_told()
         codes = [text for text in self.universe.sms_to(self.number) if text[:6].isdigit()]
         asked = sum(one.asked_for for one in self._same_phone())
         assert len(codes) <= asked, f"{len(codes)} SMS, asked for {asked} times; {said}"
+
+    def _checks_what_others_were_told(self) -> None:
+        """The other guardian of each event once at most, as all SMS; the own address at least."""
+        notices = self.universe.sms_to(self.family.other)
+        happened = {
+            "activated": self.script != "unknown number",
+            "password": self.script == "my account",
+        }
+        for about, is_so in happened.items():
+            words = pattern(f"sms.notice.{about}", "fr", {})
+            told = [text for text in notices if re.fullmatch(words, text)]
+            assert len(told) <= is_so, f"{self.script}: {notices}"
+            self.notices += len(told)
+        if self.script == "my account":
+            closed = pattern("notice.closed", self.lang, {})
+            mails = self.universe.mails_to(self.email)
+            assert any(re.search(closed, mail) for mail in mails), f"not told: {mails}"
 
     def _same_phone(self) -> Iterator["Parent"]:
         return (one for one in self.universe.chats if one.number == self.number)

@@ -1,15 +1,16 @@
 """What parents do, and what they must hear: the same words whether or not the bot is killed.
 
 A line is what the parent does, in the words of `tests.helpers.dialogue`, and the key of what the
-bot must say next. Some things the parent knows: (last), (first), (mobile), (code), (wrong code),
-(password), (birthdate). Others are ways of doing: (contact) shares the own number, (old button)
-presses a button of the first question, (twice choice) taps a button twice, (both a b) writes two
-messages at once, (english) changes the language, (pause) waits a second, and (meet) waits for the
-other chat of the same guardian. (again choice) presses a button, and once more after the other chat
-has ended, where the bot says that this one is at it: an outside account service takes its time.
+bot must say next. Some things the parent knows: (last), (first), (mobile), (email), (code),
+(mailed code), (wrong code), (password), (birthdate). Others are ways of doing: (contact) shares the
+own number, (old button) presses a button of the first question, (twice choice) taps a button twice,
+(both a b) writes two messages at once, (english) changes the language, (pause) waits a second, and
+(meet) waits for the other chat of the same guardian. (again choice) presses a button, and once more
+after the other chat has ended, where the bot says that this one is at it: an outside account
+service takes its time.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 from tests.helpers.school import School
@@ -60,7 +61,9 @@ SCRIPTS: dict[str, Script] = {
     "my account": (
         *(*BEGIN, *NAME, *CHECK, *REST, ("[manage]", "manage.ask")),
         *(("[change_password]", "password.ask"), ("(other password)", "password_again.ask")),
-        *(("(other password)", "changed.password_set"), ("[children]", "my_children.ask")),
+        *(("(other password)", "changed.password_set"), ("[change_email]", "email.ask")),
+        *(("(email)", "email_code.ask"), ("(mailed code)", "changed.email_changed")),
+        ("[children]", "my_children.ask"),
         *(("[back]", "manage.ask"), ("[close_account]", "close.ask")),
         *(("[close_now]", "reopen.ask"), ("[reopen]", "changed.account_reopened")),
     ),
@@ -100,6 +103,11 @@ class Family:
     mobile: str
     children: tuple[tuple[str, str], ...]
 
+    @property
+    def other(self) -> str:
+        """The number of the other guardian, who is told what happens to the account (E.164)."""
+        return f"+33{self.mobile.replace(' ', '')[1:-2]}87"
+
 
 _SYLLABLES = [consonant + vowel for consonant in "bcdfglmnprst" for vowel in "aeiou"]
 _CHILDREN = (("Léa", "14/03/2014"), ("Hugo", "01/09/2011"), ("Zoé", "12/06/2017"))
@@ -118,6 +126,7 @@ def families(conversations: int, more: int = 0) -> School:
     for number in range(conversations):
         for one in (family(2 * number), family(2 * number + 1, children=3)):
             _joins(school, one)
+            _joins(school, replace(one, first="Paul", mobile=one.other))
     for number in range(more):
         _joins(school, family(_MORE + number))
     return school

@@ -111,10 +111,10 @@ def _write_register(path: Path, conversations: int, more: int) -> None:
         writer.writerows(families(conversations, more).rows)
 
 
-def sms_in(file: Path) -> list[tuple[str, str]]:
-    """What `file:` sent, oldest first: (number, text)."""
+def sent_in(file: Path) -> list[tuple[str, str]]:
+    """What `file:` sent, SMS or e-mail, oldest first: (to, text)."""
     lines = file.read_text("utf-8").splitlines() if file.exists() else []
-    return [(sms["to"], sms["text"]) for sms in map(json.loads, lines)]
+    return [(one["to"], one["text"]) for one in map(json.loads, lines)]
 
 
 class Universe:
@@ -175,6 +175,7 @@ class Universe:
             SESAME_TELEGRAM_TOKEN=TOKEN,
             SESAME_TELEGRAM_API_URL=self.server.url,
             SESAME_SMS=f"file:{self.folder / 'sms.jsonl'}",
+            SESAME_EMAIL=f"file:{self.folder / 'mail.jsonl'}",
             SESAME_ACCOUNTS=self.accounts,
             CRASH_AT=str(point) if point else "",
             **own,
@@ -315,7 +316,11 @@ class Universe:
         return [text for to, text in self._sms() if to == number]
 
     def _sms(self) -> list[tuple[str, str]]:
-        return sms_in(self.folder / "sms.jsonl")
+        return sent_in(self.folder / "sms.jsonl")
+
+    def mails_to(self, address: str) -> list[str]:
+        """The e-mails that arrived there, oldest first."""
+        return [text for to, text in sent_in(self.folder / "mail.jsonl") if to == address]
 
     # ---- what must be true -------------------------------------------------------------------
 
@@ -359,7 +364,8 @@ class Universe:
     def _checks_that_nothing_leaks(self) -> None:
         """No password or code in the database, its journal, a backup or a log (I9)."""
         sms = self._sms()
-        (self.folder / "sms.jsonl").unlink(missing_ok=True)
+        for sent in ("sms.jsonl", "mail.jsonl"):
+            (self.folder / sent).unlink(missing_ok=True)
         (self.folder / "register.csv").unlink(missing_ok=True)
         written = files(self.folder)
         passwords = tuple(word for parent in self.chats for word in parent.passwords)

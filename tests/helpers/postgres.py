@@ -130,6 +130,12 @@ class Postgres:
 
     # ---- the server ---------------------------------------------------------------------------
 
+    @property
+    def user(self) -> str | None:
+        """Whose processes it is, where that is not who runs the tests."""
+        name: str | None = self._server.system_user
+        return name
+
     def stops(self, how: str = "fast") -> None:
         """Stop: "fast" breaks off what is under way, "immediate" is as a kill."""
         self._ctl("stop", "-m", how)

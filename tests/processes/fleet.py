@@ -24,7 +24,7 @@ from tests.conversations.test_secrets import files, found
 from tests.conversations.test_terminal import environment
 from tests.crash.parent import Parent, converse
 from tests.crash.scripts import families
-from tests.crash.universe import POLICY, ROOT, TOKEN, sms_in
+from tests.crash.universe import POLICY, ROOT, TOKEN, sent_in
 from tests.helpers.invariants import check, done_at, told_on
 from tests.helpers.network import free_port
 from tests.helpers.parent import SECRET, test_settings
@@ -56,11 +56,13 @@ class Figures:
 
     seconds: float = 0
     kills: int = 0
+    crashes: int = 0  # of PostgreSQL
     starts: int = 0
     turns: int = 0
     repeats: int = 0
     sms: int = 0
     resends: int = 0
+    notices: int = 0  # to other guardians
     finished: Counter[str] = field(default_factory=Counter)
     shares: dict[int, int] = field(default_factory=dict)  # connections that each bot got
 
@@ -68,8 +70,9 @@ class Figures:
         return (
             f"{self.finished.total()} conversations of {len(self.finished)} scripts,"
             f" {self.turns} turns in {self.seconds:.0f} s; {self.kills} kills,"
-            f" {self.starts} starts; replies repeated {self.repeats}; SMS {self.sms},"
-            f" asked for again {self.resends}; shares {self.shares}"
+            f" {self.starts} starts, {self.crashes} crashes of PostgreSQL; replies repeated"
+            f" {self.repeats}; SMS {self.sms}, asked for again {self.resends}, notices"
+            f" {self.notices}; shares {self.shares}"
         )
 
 
@@ -89,6 +92,7 @@ class Fleet:
         self.seed = seed
         self.folder = folder
         self.server = server
+        self.postgres = postgres
         self.url = postgres.empty()
         self.webhook = webhook
         self.bots = [Bot(free_port()) for _ in range(bots)]
@@ -106,14 +110,14 @@ class Fleet:
         """Whether any of them runs, so that a parent can hope for an answer."""
         return any(bot.lives for bot in self.bots)
 
-    async def run(self, parents: int, at_once: int, kills: int) -> Figures:
-        """Let parents talk, kill bots meanwhile, let all come to an end, and check."""
+    async def run(self, parents: int, at_once: int, kills: int, crashes: int = 0) -> Figures:
+        """Let parents talk, kill bots and the database meanwhile, let all end, and check."""
         self._import(parents)
         begun = time.monotonic()
         async with self._everything():
             waiting = list(range(parents))
             talking = [asyncio.create_task(self._talk(waiting)) for _ in range(at_once)]
-            killing = asyncio.create_task(self._kill(kills))
+            killing = asyncio.create_task(self._kill(kills, crashes))
             try:
                 await asyncio.gather(*talking, killing)
             finally:
@@ -141,6 +145,7 @@ class Fleet:
             SESAME_TELEGRAM_TOKEN=TOKEN,
             SESAME_TELEGRAM_API_URL=self.server.url,
             SESAME_SMS=f"file:{self.folder / 'sms.jsonl'}",
+            SESAME_EMAIL=f"file:{self.folder / 'mail.jsonl'}",
             **own,
         )
 
@@ -193,10 +198,13 @@ class Fleet:
                 bot.process.send_signal(signal.SIGTERM)
                 assert await asyncio.wait_for(bot.process.wait(), 30) == 0, self._end_of_log()
 
-    async def _kill(self, kills: int) -> None:
+    async def _kill(self, kills: int, crashes: int) -> None:
         """The last one joins; then, again and again, one dies and comes back a moment later."""
         await asyncio.sleep(2)
         await self._start(self.bots[-1])
+        for _ in range(crashes):
+            await asyncio.sleep(self._random.uniform(1, 4))
+            await self._crash()
         for _ in range(kills):
             await asyncio.sleep(self._random.uniform(1, 4))
             bot = self._random.choice([bot for bot in self.bots if bot.lives])
@@ -207,6 +215,16 @@ class Fleet:
             self.figures.kills += 1
             await asyncio.sleep(self._random.uniform(0, 2))
             await self._start(bot)
+
+    async def _crash(self) -> None:
+        """The database dies with all connections, and comes back."""
+        await asyncio.to_thread(self.postgres.stops, "immediate")
+        self._accident()
+        await asyncio.to_thread(self.postgres.starts)
+        self.figures.crashes += 1
+        for _ in range(3):  # what was being sent when they lost it may be sent by another one
+            self._accident()
+            await asyncio.sleep(1)
 
     def _accident(self) -> None:
         self.starts.append({key: len(chat.messages) for key, chat in self.server.chats.items()})
@@ -233,7 +251,11 @@ class Fleet:
         return [text for to, text in self._sms() if to == number]
 
     def _sms(self) -> list[tuple[str, str]]:
-        return sms_in(self.folder / "sms.jsonl")
+        return sent_in(self.folder / "sms.jsonl")
+
+    def mails_to(self, address: str) -> list[str]:
+        """The e-mails that arrived there, oldest first."""
+        return [text for to, text in sent_in(self.folder / "mail.jsonl") if to == address]
 
     # ---- what must be true -------------------------------------------------------------------
 
@@ -268,6 +290,7 @@ class Fleet:
             figures.turns += parent.turns
             figures.repeats += parent.repeats
             figures.resends += parent.resends
+            figures.notices += parent.notices
         log = self.log.read_text("utf-8")
         for trouble in ("Traceback", "our mistake", "turn_failed", "given_up", "delivery_stopped"):
             assert trouble not in log, log[max(log.index(trouble) - 500, 0) :][:2000]
@@ -275,7 +298,8 @@ class Fleet:
 
     def _checks_that_nothing_leaks(self) -> None:
         """No password or name in a log or a file (I9)."""
-        (self.folder / "sms.jsonl").unlink(missing_ok=True)
+        for sent in ("sms.jsonl", "mail.jsonl"):
+            (self.folder / sent).unlink(missing_ok=True)
         written = files(self.folder)
         passwords = tuple(word for parent in self.chats for word in parent.passwords)
         names = tuple(parent.family.last for parent in self.chats)

@@ -13,12 +13,14 @@ from tests.telegram.server import BotApi
 SEED = os.environ.get("CRASH_SEED") or ("ci" if os.environ.get("CI") else str(random.random())[2:8])
 
 
-async def _run(postgres: Postgres, *, webhook: bool, parents: int, kills: int) -> Figures:
+async def _run(
+    postgres: Postgres, *, webhook: bool, parents: int, kills: int, crashes: int = 0
+) -> Figures:
     with TemporaryDirectory(dir=MEMORY, prefix="sesame-fleet-") as folder:
         async with BotApi(token=TOKEN) as server:
             fleet = Fleet(SEED, Path(folder), server, postgres, bots=3, webhook=webhook)
             try:
-                figures = await fleet.run(parents, at_once=30, kills=kills)
+                figures = await fleet.run(parents, at_once=30, kills=kills, crashes=crashes)
             except BaseException as error:
                 error.add_note(f"CRASH_SEED={SEED}\n{fleet._end_of_log()}")
                 raise
@@ -36,7 +38,8 @@ async def test_posted_to_any_of_three(postgres: Postgres) -> None:
 
 
 async def test_one_polls_and_the_others_stand_by(postgres: Postgres) -> None:
-    """Polling: when the one that polls dies, another one takes over."""
-    figures = await _run(postgres, webhook=False, parents=60, kills=5)
+    """Polling: when the one that polls dies, another one takes over; so after PostgreSQL died."""
+    figures = await _run(postgres, webhook=False, parents=60, kills=5, crashes=2)
     assert figures.finished.total() == 60
-    assert figures.kills == 5
+    assert (figures.kills, figures.crashes) == (5, 2)
+    assert figures.notices > 30  # no SMS that may have left is sent again

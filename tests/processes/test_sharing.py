@@ -144,6 +144,27 @@ async def test_an_sms_of_a_dead_process_is_never_sent_again(begins: Begin) -> No
     assert await other.database.run(one("SELECT status FROM outbox")) == ("failed",)
 
 
+async def test_two_who_find_what_is_left_do_not_both_send_it(begins: Begin) -> None:
+    """The slower of the two takes nothing away from the other, who has it by now."""
+    one_, _, _ = await begins()
+    other, _, _ = await begins()
+    await one_.database.run(put_in(places=1, replies=1))
+    chat = CONVERSATIONS.key(Address("here", "0"))
+
+    def claims(worker: int) -> Work[None]:
+        parcel = yield from OUTBOX.head(chat, REPLY)
+        assert parcel is not None
+        yield from OUTBOX.claim(parcel, worker)
+
+    await one_.database.run(claims(1))  # and dies
+    [found] = await other.database.run(OUTBOX.left_by(1))
+    await one_.database.run(OUTBOX.try_later(found, Clock().now))
+    await one_.database.run(claims(2))
+    await other.database.run(OUTBOX.try_later(found, Clock().now))
+    rows = await other.database.run(every("SELECT status, worker, attempts FROM outbox"))
+    assert rows == [("sending", 2, 1)]
+
+
 async def test_a_lost_connection_is_noticed(begins: Begin, postgres: Postgres) -> None:
     """Who may have lost the name asks for another, and goes on."""
     process, outside, _ = await begins()

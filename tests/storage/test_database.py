@@ -1,6 +1,7 @@
 """The database: all or nothing, several at once, and one clear line for every fault."""
 
 import os
+import re
 import sqlite3
 import stat
 import subprocess
@@ -14,6 +15,8 @@ from types import SimpleNamespace
 import aiosqlite
 import pytest
 
+from flows.states import S
+from storage import accounts
 from storage.database import (
     Busy,
     Database,
@@ -28,6 +31,11 @@ from storage.database import (
     run,
     run_many,
 )
+from storage.sqlite import Sqlite
+from tests.conversations.roads import ROADS
+from tests.helpers.dialogue import Dialogue
+from tests.helpers.parent import core_parent
+from tests.helpers.school import a_school
 
 ROOM = 500  # pages
 
@@ -169,6 +177,35 @@ async def test_a_missing_folder_is_made(tmp_path: Path) -> None:
     async with open_database(path) as database:
         assert await database.run(put("a")) == 1
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+
+async def test_no_statement_of_a_turn_reads_a_whole_table(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor do those that look for what is to be sent: the tables grow with a country's parents."""
+    monkeypatch.setattr(accounts, "_MEMORY_KIB", 8)
+    asked = set[str]()
+    async with core_parent(path, a_school(), make_code=lambda: "246810") as parent:
+        database = parent.service.doors.database
+        assert isinstance(database, Sqlite)
+        await database._in_thread(lambda connection: connection.set_trace_callback(asked.add))
+        dialogue = Dialogue(parent, "fr")
+        for line in (*ROADS[S.RECAP], "[activate_now]"):
+            await dialogue.does(line)
+            await parent.service.delivery.look()
+        dialogue.is_asked(S.DONE)
+        await parent.waits(hours=1)
+        plans = {
+            step
+            for statement in asked
+            if statement.startswith(("SELECT", "INSERT", "UPDATE", "DELETE"))
+            for *_, step in await database.run(every(f"EXPLAIN QUERY PLAN {statement}"))
+        }
+    whole = {step for step in plans if re.fullmatch(r"(SCAN|SEARCH) \w+", step)}
+    small = {"SCAN canary", "SCAN schools"}
+    limited = {"SCAN audit", "SEARCH accounts"}  # from the end of its numbers
+    within = {"SCAN sent", "SCAN here", "SEARCH heads"}  # what an index has found
+    assert whole == small | limited | within
 
 
 # ---- the schema ------------------------------------------------------------------------------

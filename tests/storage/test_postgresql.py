@@ -1,8 +1,11 @@
 """PostgreSQL: whole transactions, locks, a schema that is made once, and a line for every fault."""
 
 import asyncio
+import os
+import shutil
 import sys
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import asyncpg
@@ -10,7 +13,7 @@ import pytest
 
 from bot.app import open_storage
 from bot.settings import BadSetting
-from storage import postgresql
+from storage import outbox, postgresql, presence
 from storage.database import (
     Busy,
     Database,
@@ -28,10 +31,15 @@ from storage.database import (
     visit,
 )
 from storage.dialect import translated
+from storage.outbox import REPLY
+from tests.helpers.network import free_port
 from tests.helpers.parent import CoreParent, core_parent, test_settings
 from tests.helpers.postgres import PASSWORD, PLAIN, Postgres, started
 from tests.helpers.school import a_school
+from tests.servers.running import Server
 from tests.storage.test_database import Stop, names, put
+
+PRESENT = migrations()[-1][0]
 
 
 @pytest.fixture
@@ -242,6 +250,19 @@ async def test_two_who_wait_for_each_other_are_busy(database: Database) -> None:
     assert database.failures == 1
 
 
+async def test_what_leaves_next_is_found_without_reading_what_was_sent(database: Database) -> None:
+    """By the two indexes that hold nothing else, however much that is."""
+
+    def plan() -> Work[str]:
+        yield from run("SET LOCAL enable_seqscan = off")  # it is quicker for a table without rows
+        rows = yield from every(f"EXPLAIN {outbox._HEAD}", b"chat", REPLY, b"chat", REPLY)
+        return "\n".join(line for (line,) in rows)
+
+    found = await database.run(plan())
+    assert "outbox_by_chat" in found
+    assert "outbox_sending" in found
+
+
 # ---- the schema ------------------------------------------------------------------------------
 
 
@@ -253,6 +274,17 @@ async def test_many_open_an_empty_database_at_once(postgres: Postgres) -> None:
             assert await one_of_them.run(is_current())
             await one_of_them.close()
         postgres.drop(url)
+
+
+async def test_many_open_one_whose_transactions_see_one_state(postgres: Postgres) -> None:
+    """Whoever waited sees what the first one made, whatever the owner has set for others."""
+    url = postgres.empty()
+    postgres.says(
+        f"ALTER DATABASE {url_name(url)} SET default_transaction_isolation = 'serializable'"
+    )
+    for opened in await asyncio.gather(*(connect(url) for _ in range(4))):
+        await opened.close()
+    postgres.drop(url)
 
 
 async def test_a_migration_that_fails_leaves_nothing(
@@ -268,6 +300,36 @@ async def test_a_migration_that_fails_leaves_nothing(
     assert postgres.says(tables, url.partition("?")[0].rpartition("/")[2]) == []
     async with open_database(url) as database:
         assert await database.run(is_current())
+
+
+async def test_one_is_killed_while_it_migrates(
+    postgres: Postgres, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing of it is there, and the one that waited does it all."""
+
+    def one_more(more: str) -> None:
+        known = [*migrations()[:PRESENT], (PRESENT + 1, f"CREATE TABLE later (a INTEGER);\n{more}")]
+        monkeypatch.setattr("storage.database.migrations", lambda: known)
+
+    async def sees(what: str) -> None:
+        async with asyncio.timeout(20):
+            while not postgres.says(what):  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(0.01)
+
+    in_it = "FROM pg_stat_activity WHERE query LIKE '%pg_sleep(20)' AND pid <> pg_backend_pid()"
+    one_more("SELECT pg_sleep(20);\n")
+    first = asyncio.create_task(connect(url))
+    await sees(f"SELECT 1 {in_it}")
+    one_more("")
+    second = asyncio.create_task(connect(url))
+    await sees("SELECT 1 FROM pg_locks WHERE NOT granted")
+    postgres.says(f"SELECT pg_terminate_backend(pid) {in_it}")
+    with pytest.raises(Busy):
+        await first
+    database = await second
+    assert await database.run(every("SELECT a FROM later")) == []
+    assert await database.schema() == PRESENT + 1
+    await database.close()
 
 
 async def test_one_more_migration_is_applied_once(
@@ -306,8 +368,9 @@ async def test_visiting_makes_nothing(postgres: Postgres) -> None:
             raise AssertionError("it opened")
     async with open_database(url):
         pass
-    async with visit(url) as database:
-        assert await database.run(is_current())
+    for patience in (1, 60):
+        async with visit(url, patience) as database:
+            assert await database.run(is_current())
     postgres.drop(url)
 
 
@@ -341,6 +404,33 @@ async def test_no_right_to_make_tables(postgres: Postgres) -> None:
     assert (await line(url)).startswith("The database's user lacks a right: ")
 
 
+async def test_no_schema_to_make_tables_in(postgres: Postgres) -> None:
+    url = postgres.empty()
+    postgres.says(f"ALTER DATABASE {url_name(url)} SET search_path = nowhere")
+    assert (await line(url)).startswith("The database's user has no schema to make tables in: ")
+
+
+async def test_what_the_database_s_owner_has_set_for_others(postgres: Postgres) -> None:
+    """Limits that a migration or an import would not keep, other ways to read and to write."""
+    url = postgres.empty()
+    for setting in (
+        *(
+            "statement_timeout = '1ms'",
+            "lock_timeout = '1ms'",
+            "default_transaction_read_only = on",
+        ),
+        *("default_transaction_isolation = 'serializable'", "bytea_output = 'escape'"),
+        *("standard_conforming_strings = off", "synchronous_commit = off"),
+    ):
+        postgres.says(f"ALTER DATABASE {url_name(url)} SET {setting}")
+    async with core_parent(url, a_school()) as parent:
+        await parent.says("/start")
+        assert parent.last.text
+        database = parent.service.doors.database
+        for setting, value in (("statement_timeout", "0"), ("synchronous_commit", "on")):
+            assert await database.run(every(f"SHOW {setting}")) == [(value,)]
+
+
 async def test_another_encoding(postgres: Postgres) -> None:
     postgres.says(
         "CREATE DATABASE latin TEMPLATE template0 ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C'"
@@ -354,6 +444,41 @@ async def test_too_many_connections(postgres: Postgres) -> None:
     said = await line(postgres.url("postgres", f"{PLAIN}:{PASSWORD}"), Busy)
     postgres.says(f"ALTER ROLE {PLAIN} CONNECTION LIMIT -1")
     assert said.startswith("PostgreSQL takes no more connections: raise its max_connections")
+
+
+@contextmanager
+def bouncer(postgres: Postgres, folder: Path, url: str, mode: str, ignored: str) -> Iterator[str]:
+    """The database's address at a PgBouncer. Skips the test where there is none."""
+    program = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
+    if program is None:
+        pytest.skip("no pgbouncer: `make test-servers`")
+    port, settings = free_port(), folder / f"{mode}.ini"
+    settings.write_text(
+        f"[databases]\n* = host={postgres.socket} user=postgres\n[pgbouncer]\n"
+        f"listen_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\nauth_type = any\n"
+        f"pool_mode = {mode}\nignore_startup_parameters = {ignored}\n"
+    )
+    own = ["-u", postgres.user] if postgres.user else []
+    server = Server([program, *own, str(settings)], port, folder / f"{mode}.log")
+    server.start()
+    try:
+        yield f"postgresql://postgres@127.0.0.1:{port}/{url_name(url)}"
+    finally:
+        server.kill()
+
+
+@pytest.mark.parametrize("mode", ["session", "transaction"])
+async def test_a_pooler_is_refused(
+    postgres: Postgres, database: Database, url: str, tmp_path: Path, mode: str
+) -> None:
+    """Also where it was told to let pass what it does not know."""
+    for ignored in ("", ",".join({**postgresql._SESSION, **presence.SESSION})):
+        with bouncer(postgres, tmp_path, url, mode, ignored) as pooled:
+            said = await line(pooled)
+            assert said.startswith("Something between us and PostgreSQL does not give us sessions")
+            with pytest.raises(StorageError, match="PgBouncer"):
+                async with visit(pooled):
+                    raise AssertionError("it opened")
 
 
 async def test_a_url_that_cannot_be_read(postgres: Postgres) -> None:
@@ -372,7 +497,8 @@ async def test_without_its_library(url: str, monkeypatch: pytest.MonkeyPatch) ->
     [
         ("40001", Busy, "The database is in use by another process"),
         ("55P03", Busy, "The database is in use by another process"),
-        ("57014", Busy, "PostgreSQL is being stopped or started"),
+        ("57014", Busy, "PostgreSQL was told to break off a statement"),
+        ("57P01", Busy, "PostgreSQL is being stopped or started"),
         ("53100", StorageError, "The server's disk is full"),
         ("53200", StorageError, "The server has not enough memory"),
         ("58030", StorageError, "The server's disk does not answer"),

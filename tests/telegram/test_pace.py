@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -18,11 +18,12 @@ from bot.telegram.pace import BURST, PER_SECOND, Pace
 from flows.chat import Chat
 from flows.secret import Secret
 from storage.conversations import Address, Conversations
-from storage.database import Work, connect, every
+from storage.database import Place, Work, connect, every
 from storage.outbox import REPLY, Outbox
 from storage.vault import Vault
 from tests.helpers.clock import Clock
 from tests.helpers.parent import SECRET, Phone
+from tests.helpers.postgres import Postgres
 from tests.telegram.phone import Person
 from tests.telegram.server import BotApi, Flood
 
@@ -150,9 +151,9 @@ class Crowd:
         self.clock = Clock()
 
     @asynccontextmanager
-    async def delivery(self, path: Path, pace: Pace, replies: int) -> AsyncIterator[Delivery]:
-        """A delivery that has all of it to do."""
-        database = await connect(path)
+    async def delivery(self, place: Place, pace: Pace, replies: int) -> AsyncIterator[Delivery]:
+        """A delivery that has so many more replies for each of them to send."""
+        database = await connect(place)
         async with open_bot(TOKEN, self.server.url) as bot:
             await database.run(self._turns(replies))
 
@@ -205,6 +206,23 @@ async def test_a_server_that_takes_less_is_obeyed(server: BotApi, tmp_path: Path
     crowd = Crowd(server, 6)
     async with crowd.delivery(tmp_path / "db", Pace(), 2) as delivery:
         await delivery.settle()
+    assert server.refused
+    crowd.has_all(2)
+
+
+async def test_three_processes_that_are_too_fast_together(
+    server: BotApi, postgres: Postgres
+) -> None:
+    """Each has a pace of its own: what Telegram refuses waits for all, and nothing is lost."""
+    server.flood = Flood(overall=10, window=0.5)
+    crowd, url = Crowd(server, 15), postgres.fresh()
+    async with AsyncExitStack() as stack:
+        people = [
+            await stack.enter_async_context(crowd.delivery(url, Pace(), replies))
+            for replies in (0, 0, 2)
+        ]
+        await asyncio.gather(*(delivery.look() for delivery in people))
+        await asyncio.gather(*(delivery.settle() for delivery in people))
     assert server.refused
     crowd.has_all(2)
 

@@ -27,7 +27,7 @@ from flows.policy import DEFAULT
 from flows.states import S
 from storage import accounts
 from storage.conversations import Address
-from storage.database import migrations
+from storage.database import Work, migrations, run, run_many
 from storage.outbox import SMS
 from tests.conversations.roads import NEW_PHONE, ROADS, everybody
 from tests.helpers.dialogue import PASSWORD, Dialogue
@@ -106,12 +106,16 @@ async def _goes(parent: CoreParent, place: str, *road: str) -> None:
         await dialogue.does(theirs(place, line))
 
 
+def _nothing_leaves(_chat: bytes, _kinds: object) -> None:
+    """What was put in stays there."""
+
+
 async def _is_killed(doors: Doors, parent: CoreParent) -> None:
     """Some turns of which nothing was sent, one whose SMS may have left, one that failed."""
     people, now = parent.bot.parents, parent.clock.now
     with ThreadPoolExecutor(1) as executor:
         renderer = Renderer(ZoneInfo("UTC"))
-        engine = Engine(doors, DEFAULT, renderer, parent.clock, lambda _: None, executor, ["core"])
+        engine = Engine(doors, DEFAULT, renderer, parent.clock, _nothing_leaves, executor, ["core"])
         for place in ("not_sent", "unclear"):
             press = Pressed("yes", people[place].last.asked)
             await engine.take(Update(people[place].address, press, f"core:{place}"))
@@ -141,6 +145,23 @@ def load(frozen: Path, path: Path) -> None:
     """Make the database of a frozen file."""
     with closing(sqlite3.connect(path)) as connection:
         connection.executescript(frozen.read_text("utf-8"))
+
+
+def rows_on_server(frozen: Path) -> Work[None]:
+    """The rows of a frozen file, for a PostgreSQL database with the schema of that time."""
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.executescript(frozen.read_text("utf-8"))
+        yield from run("SET LOCAL session_replication_role = replica")  # rows in any order
+        tables = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'"
+        for (table,) in connection.execute(tables).fetchall():
+            found = connection.execute(f"SELECT * FROM {table}")
+            columns = [column for column, *_ in found.description]
+            marks = ", ".join("?" * len(columns))
+            insert = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})"
+            yield from run_many(insert, found.fetchall())
+        for table, last in connection.execute("SELECT name, seq FROM sqlite_sequence").fetchall():
+            # Nothing where the numbers are not the server's to give.
+            yield from run("SELECT setval(pg_get_serial_sequence(?::text, 'id'), ?)", table, last)
 
 
 def main() -> None:

@@ -4,7 +4,7 @@ A file of `tests/upgrade` is one schema's (`freeze.py`). The conversations of al
 with today's code, whatever was migrated meanwhile.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -15,17 +15,20 @@ from flows.states import S
 from flows.table import ASKING
 from storage import accounts, database
 from storage.backups import backups_of
-from storage.database import every, moment
+from storage.database import Place, every, is_url, moment
 from storage.outbox import ERASE, REPLY, SMS
 from tests.helpers.clock import Clock
 from tests.helpers.dialogue import PASSWORD, Dialogue
 from tests.helpers.invariants import check
 from tests.helpers.parent import CoreBot, CoreParent, Inbox, Phone, test_settings
+from tests.helpers.postgres import Postgres
 from tests.upgrade import freeze
 from tests.upgrade.freeze import CODE, theirs
 from tests.upgrade.test_starting import MORE
 
 FROZEN = sorted(freeze.FOLDER.glob("[0-9]*.sql"))
+SHARED = [frozen for frozen in FROZEN if frozen.stem >= "0004"]
+"""Since the fourth schema there are databases on PostgreSQL."""
 
 PROVE = ("[send_code]", CODE)
 RECAP = ("[activate_now]",)
@@ -127,14 +130,57 @@ def schema(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> s
     return str(request.param)
 
 
+@pytest.fixture
+def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
+    """Where a database will be."""
+    if request.param == "sqlite":
+        yield tmp_path / "sesame.sqlite3"
+        return
+    server: Postgres = request.getfixturevalue("postgres")
+    url = server.empty()
+    yield url
+    server.drop(url)
+
+
+on_both = pytest.mark.parametrize(
+    ("frozen", "schema", "empty"),
+    [
+        *(
+            pytest.param(frozen, schema, "sqlite", id=f"{frozen.stem} to {schema}")
+            for frozen in FROZEN
+            for schema in ("today's", "one more")
+        ),
+        # Old ones to today's, and today's to the one to come.
+        *(
+            pytest.param(frozen, schema, "postgresql", id=f"{frozen.stem} to {schema} on a server")
+            for frozen in SHARED
+            for schema in ["one more" if frozen is FROZEN[-1] else "today's"]
+        ),
+    ],
+    indirect=["schema", "empty"],
+)
+
+
+async def load(frozen: Path, place: Place) -> None:
+    """Make the database of a frozen file, with the schema of that time."""
+    if not is_url(place):
+        freeze.load(frozen, Path(place))
+        return
+    then = database.migrations()[: int(frozen.stem)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(database, "migrations", lambda: then)
+        async with database.open_database(place) as opened:
+            await opened.run(freeze.rows_on_server(frozen))
+
+
 @asynccontextmanager
-async def opened(frozen: Path, path: Path) -> AsyncIterator[CoreBot]:
+async def opened(frozen: Path, place: Place) -> AsyncIterator[CoreBot]:
     """Today's bot on a frozen database, at the moment when it was frozen, with all the parents."""
-    freeze.load(frozen, path)
-    bot = CoreBot(test_settings(path), Clock(), Phone(), lambda: CODE, Inbox())
-    for place in [*TO_DONE, *ELSEWHERE]:
-        CoreParent(bot, place, "fr")
-    async with database.open_database(path) as raw:
+    await load(frozen, place)
+    bot = CoreBot(test_settings(place), Clock(), Phone(), lambda: CODE, Inbox())
+    for name in [*TO_DONE, *ELSEWHERE]:
+        CoreParent(bot, name, "fr")
+    async with database.open_database(place) as raw:
         [(last,)] = await raw.run(every("SELECT max(updated_at) FROM chats"))
     bot.clock.now = moment(last)
     await bot.opens()
@@ -161,11 +207,9 @@ def test_there_is_a_place_for_every_state() -> None:
     assert {state.value for state in (*ASKING, S.START, S.STOPPED, S.EXPIRED, S.LOCKED)} <= places
 
 
-@pytest.mark.parametrize("frozen", FROZEN, ids=lambda frozen: frozen.stem)
-@pytest.mark.usefixtures("schema")
-async def test_every_conversation_goes_on(frozen: Path, tmp_path: Path) -> None:
-    path = tmp_path / "sesame.sqlite3"
-    async with opened(frozen, path) as bot:
+@on_both
+async def test_every_conversation_goes_on(frozen: Path, schema: str, empty: Place) -> None:
+    async with opened(frozen, empty) as bot:
         await check(bot.service.doors.database, bot.service.doors.conversations._vault)
         for place in places(frozen):
             parent = bot.parents[place]
@@ -198,11 +242,10 @@ async def goes_on(parent: CoreParent, *lines: str) -> None:
         assert dialogue.reads or line.startswith("(wait"), line
 
 
-@pytest.mark.parametrize("frozen", FROZEN, ids=lambda frozen: frozen.stem)
-@pytest.mark.usefixtures("schema")
-async def test_what_was_on_its_way_arrives(frozen: Path, tmp_path: Path) -> None:
+@on_both
+async def test_what_was_on_its_way_arrives(frozen: Path, schema: str, empty: Place) -> None:
     """A reply, an SMS and a deletion; an SMS that may have left does not leave again."""
-    async with opened(frozen, tmp_path / "sesame.sqlite3") as bot:
+    async with opened(frozen, empty) as bot:
         for place in ("not_sent", "unclear"):
             Dialogue(bot.parents[place], "fr").is_asked(S.CODE)
         Dialogue(bot.parents["not_erased"], "fr").is_asked(S.PASSWORD_AGAIN)
