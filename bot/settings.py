@@ -113,6 +113,8 @@ _WEBHOOK = re.compile(
 )
 _SQLITE = re.compile(r"sqlite(?:\+aiosqlite)?:///(.+)")
 _POSTGRESQL = re.compile(r"postgres(?:ql)?(?:\+asyncpg)?://(.+)")
+_HOST = r"(?:[A-Za-z0-9._%-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?"
+_PLACE = re.compile(rf"(?:[^@/#\[\]]*@)?{_HOST}(?:,{_HOST})*(?:/[^@#]*)?")
 _SSL = re.compile(r"^ssl=")
 _TAKEN = ("health", "ready", "metrics", "password", "sms")  # pages of ours, and what is below them
 _WINDOWS = (
@@ -555,6 +557,11 @@ class Settings(BaseSettings):
         of_postgresql = _POSTGRESQL.fullmatch(self.database_url)
         if of_postgresql:
             where, _, query = of_postgresql[1].partition("?")
+            if not _PLACE.fullmatch(where):
+                raise BadSetting(
+                    "SESAME_DATABASE_URL: the URL cannot be read; write @ : / ? # in a password as"
+                    " %40 %3A %2F %3F %23."
+                )
             options = [_SSL.sub("sslmode=", option) for option in query.split("&")]
             return f"postgresql://{where}?{'&'.join(options)}"
         raise BadSetting(
