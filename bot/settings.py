@@ -275,11 +275,14 @@ class Settings(BaseSettings):
     )
     codes_in_all: Windows = Field(DEFAULT.codes_in_all, description="SMS of the whole service")
     codes_per_day: int = Field(
-        DEFAULT.codes_per_day, ge=1, description="SMS of the whole service in a day; or"
+        DEFAULT.codes_per_day,
+        ge=1,
+        description="SMS of the whole service in a day, or as many as the next line allows, where "
+        "that is more",
     )
     codes_per_day_percent: Percent = Field(
         DEFAULT.codes_per_day_percent,
-        description="so many for 100 guardians who have not activated yet, where that is more",
+        description="SMS of the whole service in a day, for 100 guardians without an account",
     )
     codes_warning_percent: Percent = Field(
         DEFAULT.codes_warning_percent, description="part of the day's SMS at which the log warns"
