@@ -7,7 +7,7 @@ from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from platformdirs import user_data_path
@@ -155,7 +155,8 @@ class Settings(BaseSettings):
         default_factory=default_database,
         repr=False,  # it may hold a password
         description="`sqlite+aiosqlite:///PATH`, or `postgresql+asyncpg://USER:PASSWORD@HOST:PORT/"
-        "NAME` (needs `SESAME_SECRET`; `?host=/FOLDER` for a socket, `?ssl=verify-full` for TLS); "
+        "NAME` (needs `SESAME_SECRET`; `?host=/FOLDER` for a socket, "
+        "`?sslmode=verify-full&sslrootcert=FILE` for TLS); "
         "by default a SQLite file in the user's data folder",
     )
     secret: SecretStr | None = Field(
@@ -566,6 +567,13 @@ class Settings(BaseSettings):
                     " %40 %3A %2F %3F %23."
                 )
             options = [_SSL.sub("sslmode=", option) for option in query.split("&")]
+            for option in options:
+                name, _, value = option.partition("=")
+                if name == "sslrootcert" and not Path(unquote(value)).is_file():
+                    raise BadSetting(
+                        "SESAME_DATABASE_URL: the file that sslrootcert= names is not there, or may"
+                        " not be read."
+                    )
             return f"postgresql://{where}?{'&'.join(options)}"
         raise BadSetting(
             "SESAME_DATABASE_URL: write sqlite+aiosqlite:///PATH (four slashes before an absolute"

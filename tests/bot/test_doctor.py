@@ -8,7 +8,7 @@ import sqlite3
 import ssl
 import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, closing, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -315,6 +315,54 @@ async def test_postgresql_is_not_reached(
     assert bad(await _on_postgres(_postgres_settings(whole, telegram), capsys)) == {}
 
 
+@pytest.mark.parametrize("lang", locales.LANGUAGES)
+async def test_postgresql_and_tls(
+    command: Run, telegram: BotApi, site: "Site", tmp_path: Path, lang: str
+) -> None:
+    """A server that has none, one that another authority vouches for, and one of another name."""
+
+    async def told(query: str, name: str | None) -> str:
+        certificate = name and site.authority.issue_cert(name)
+        async with _greeting(certificate) as port:
+            url = f"postgresql+asyncpg://u:zebra@localhost:{port}/d?{query}"
+            _, found = await examined(command, telegram, SESAME_DATABASE_URL=url, LC_ALL=lang)
+        assert list(bad(found)) == ["database"]
+        assert "zebra" not in found["database"][1]
+        return found["database"][1]
+
+    def unreached(why: str) -> str:
+        why = locales.say(f"doctor.why_{why}", lang)
+        return locales.say("doctor.database_not_reached", lang, {"why": why})
+
+    trusts = f"sslmode=verify-full&sslrootcert={tmp_path}/authority.pem"
+    assert await told(trusts, None) == locales.say("fault.database_no_tls", lang)
+    assert await told(trusts, "other.example") == unreached("certificate_name")
+    trustme.CA().cert_pem.write_to_path(tmp_path / "authority.pem")
+    assert await told(trusts, "localhost") == unreached("certificate_chain")
+    assert "root certificate" in await told("sslmode=verify-full", "localhost")
+
+
+@asynccontextmanager
+async def _greeting(certificate: "trustme.LeafCert | str | None") -> AsyncIterator[int]:
+    """What answers PostgreSQL's SSLRequest (its manual, 54.2.11) and says no more: its port."""
+
+    async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readexactly(8)
+        if isinstance(certificate, trustme.LeafCert):
+            tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            certificate.configure_cert(tls)
+            writer.write(b"S")
+            with suppress(OSError):
+                await writer.start_tls(tls)
+        else:
+            writer.write(b"N")
+        writer.close()
+
+    server = await asyncio.start_server(greet, "localhost")
+    async with server:
+        yield server.sockets[0].getsockname()[1]
+
+
 async def test_postgresql_of_another_schema(
     postgres: "Postgres", telegram: BotApi, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -341,7 +389,7 @@ def test_every_fault_is_told_in_both_languages() -> None:
     lines = {str(fault) for fault in faults}
     with pytest.raises(VaultError) as sealed:
         Vault(Secret(SECRET)).open(b"x" * 40, "nowhere")
-    lines.add(str(sealed.value))
+    lines |= {str(sealed.value), postgresql._NO_TLS}
     known = {key: say for key, (say, *_) in locales._catalogue("en").texts.items()}
     assert lines == {say for key, say in known.items() if key.startswith("fault.")}
     for line in lines:
@@ -362,6 +410,9 @@ SETTINGS: dict[str, dict[str, str]] = {
     "accounts_url": {"SESAME_ACCOUNTS": "scim+https://u:zeb[ra@127.0.0.1/scim/v2"},
     "database_unknown": {"SESAME_DATABASE_URL": "mysql://u:zebra@127.0.0.1/sesame"},
     "database_url": {"SESAME_DATABASE_URL": "postgresql+asyncpg://u:zeb/ra@127.0.0.1/sesame"},
+    "database_authority": {
+        "SESAME_DATABASE_URL": "postgresql+asyncpg://u:zebra@127.0.0.1/d?sslrootcert=/nowhere.pem",
+    },
     "secret_unset": {
         "SESAME_SECRET": "",
         "SESAME_DATABASE_URL": "postgresql+asyncpg://u:zebra@127.0.0.1:1/sesame",
