@@ -59,8 +59,13 @@ async def examine(settings: Settings, lang: str, as_json: bool = False) -> int:
             if not as_json:
                 click.echo(f"{'✓' if finding.ok else '✗'} {finding.line}")
     if as_json:
-        click.echo(json.dumps([asdict(finding) for finding in found], ensure_ascii=False))
+        click.echo(listed(found))
     return 0 if all(finding.ok for finding in found) else 1
+
+
+def listed(found: Iterable[Finding]) -> str:
+    """The findings for a program: one line of JSON."""
+    return json.dumps([asdict(finding) for finding in found], ensure_ascii=False)
 
 
 async def _look(case: Case, name: str, check: Check, seconds: float) -> list[Finding]:

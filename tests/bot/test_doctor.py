@@ -149,6 +149,15 @@ async def test_nothing_is_made_by_looking(
     assert found["sms"][0]
 
 
+async def test_a_setting_that_cannot_be_read_is_told_to_a_program_too(
+    command: Run, telegram: BotApi
+) -> None:
+    _, found = await examined(command, telegram, SESAME_CODE_TRIES="zebra")
+    assert list(found) == ["settings"]
+    assert bad(found)["settings"].startswith("SESAME_CODE_TRIES: ")
+    assert "zebra" not in found["settings"][1]
+
+
 @pytest.mark.usefixtures("register")
 @pytest.mark.parametrize(
     ("setting", "value", "check", "named"),
