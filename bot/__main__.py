@@ -284,9 +284,18 @@ def diagram() -> None:
 @click.option("--json", "as_json", is_flag=True, help=_("cli.option.json"))
 def doctor(as_json: bool) -> None:
     """What is configured, reachable and missing."""
-    from bot.doctor import examine
+    from bot.checks import Finding
+    from bot.doctor import examine, listed
+    from bot.settings import BadSetting, read_settings
 
-    run(examine(settings(), person_lang(), as_json))
+    try:
+        known = read_settings()
+    except BadSetting as error:
+        if as_json:  # a program that reads it gets a list, whatever is wrong
+            click.echo(listed([Finding("settings", False, str(error))]))
+            sys.exit(1)
+        return fail(str(error))
+    return run(examine(known, person_lang(), as_json))
 
 
 if __name__ == "__main__":

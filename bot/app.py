@@ -188,6 +188,11 @@ def directory_of(settings: Settings) -> Directory | None:
         ) from None
     except DirectoryFault as fault:
         raise BadSetting(f"SESAME_ACCOUNTS: {fault}") from None
+    except ValueError:  # of the URL
+        raise BadSetting(
+            "SESAME_ACCOUNTS: the URL cannot be read; write @ : / ? # in a password as %40 %3A %2F"
+            " %3F %23."
+        ) from None
     raise BadSetting(
         "SESAME_ACCOUNTS: write embedded:, scim+https://…, ldaps://… or ldap://…?starttls"
     )

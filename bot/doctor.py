@@ -53,12 +53,19 @@ async def examine(settings: Settings, lang: str, as_json: bool = False) -> int:
     found: list[Finding] = []
     for one in looking:
         for finding in _without_credentials(settings, await one):
+            if any(finding.line == earlier.line for earlier in found):
+                continue  # several checks need what is wrong: it is to be mended once
             found.append(finding)
             if not as_json:
                 click.echo(f"{'✓' if finding.ok else '✗'} {finding.line}")
     if as_json:
-        click.echo(json.dumps([asdict(finding) for finding in found], ensure_ascii=False))
+        click.echo(listed(found))
     return 0 if all(finding.ok for finding in found) else 1
+
+
+def listed(found: Iterable[Finding]) -> str:
+    """The findings for a program: one line of JSON."""
+    return json.dumps([asdict(finding) for finding in found], ensure_ascii=False)
 
 
 async def _look(case: Case, name: str, check: Check, seconds: float) -> list[Finding]:
@@ -99,6 +106,7 @@ def _credentials(settings: Settings) -> Iterator[str]:
             yield text.strip().rpartition(":")[2] or text  # of a token, what is secret in it
         for url in (url for url in text.split() if "://" in url):
             before = url.partition("://")[2].partition("/")[0].rpartition("@")[0]
-            part = before.partition(":")[2] or before  # the password, or a key alone
+            user, _, password = before.partition(":")
+            part = password or (user if name in _DOORS else "")  # there, it may be a key alone
             if part:
                 yield from (part, unquote(part), quote(unquote(part), safe=""))

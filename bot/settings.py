@@ -7,7 +7,7 @@ from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from platformdirs import user_data_path
@@ -113,6 +113,8 @@ _WEBHOOK = re.compile(
 )
 _SQLITE = re.compile(r"sqlite(?:\+aiosqlite)?:///(.+)")
 _POSTGRESQL = re.compile(r"postgres(?:ql)?(?:\+asyncpg)?://(.+)")
+_HOST = r"(?:[A-Za-z0-9._%-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?"
+_PLACE = re.compile(rf"(?:[^@/#\[\]]*@)?{_HOST}(?:,{_HOST})*(?:/[^@#]*)?")
 _SSL = re.compile(r"^ssl=")
 _TAKEN = ("health", "ready", "metrics", "password", "sms")  # pages of ours, and what is below them
 _WINDOWS = (
@@ -153,7 +155,8 @@ class Settings(BaseSettings):
         default_factory=default_database,
         repr=False,  # it may hold a password
         description="`sqlite+aiosqlite:///PATH`, or `postgresql+asyncpg://USER:PASSWORD@HOST:PORT/"
-        "NAME` (needs `SESAME_SECRET`; `?host=/FOLDER` for a socket, `?ssl=verify-full` for TLS); "
+        "NAME` (needs `SESAME_SECRET`; `?host=/FOLDER` for a socket, "
+        "`?sslmode=verify-full&sslrootcert=FILE` for TLS); "
         "by default a SQLite file in the user's data folder",
     )
     secret: SecretStr | None = Field(
@@ -273,11 +276,14 @@ class Settings(BaseSettings):
     )
     codes_in_all: Windows = Field(DEFAULT.codes_in_all, description="SMS of the whole service")
     codes_per_day: int = Field(
-        DEFAULT.codes_per_day, ge=1, description="SMS of the whole service in a day; or"
+        DEFAULT.codes_per_day,
+        ge=1,
+        description="SMS of the whole service in a day, or as many as the next line allows, where "
+        "that is more",
     )
     codes_per_day_percent: Percent = Field(
         DEFAULT.codes_per_day_percent,
-        description="so many for 100 guardians who have not activated yet, where that is more",
+        description="SMS of the whole service in a day, for 100 guardians without an account",
     )
     codes_warning_percent: Percent = Field(
         DEFAULT.codes_warning_percent, description="part of the day's SMS at which the log warns"
@@ -555,7 +561,19 @@ class Settings(BaseSettings):
         of_postgresql = _POSTGRESQL.fullmatch(self.database_url)
         if of_postgresql:
             where, _, query = of_postgresql[1].partition("?")
+            if not _PLACE.fullmatch(where):
+                raise BadSetting(
+                    "SESAME_DATABASE_URL: the URL cannot be read; write @ : / ? # in a password as"
+                    " %40 %3A %2F %3F %23."
+                )
             options = [_SSL.sub("sslmode=", option) for option in query.split("&")]
+            for option in options:
+                name, _, value = option.partition("=")
+                if name == "sslrootcert" and not Path(unquote(value)).is_file():
+                    raise BadSetting(
+                        "SESAME_DATABASE_URL: the file that sslrootcert= names is not there, or may"
+                        " not be read."
+                    )
             return f"postgresql://{where}?{'&'.join(options)}"
         raise BadSetting(
             "SESAME_DATABASE_URL: write sqlite+aiosqlite:///PATH (four slashes before an absolute"

@@ -62,9 +62,12 @@ def say(
 
 
 def translated(line: str, lang: str) -> str:
-    """A fixed English line about a fault (`fault.…`) in this language; any other as it is."""
+    """A fixed English line about a fault, or a setting (`fault.…`, `setting.…`), in this language.
+
+    Any other as it is.
+    """
     for key, (text, *_) in _catalogue("en").texts.items():
-        if text == line and key.startswith("fault."):
+        if text == line and key.startswith(("fault.", "setting.")):
             return say(key, lang)
     return line
 

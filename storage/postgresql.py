@@ -357,6 +357,10 @@ _POOLER = (
     "Something between us and PostgreSQL does not give us sessions of our own (PgBouncer?):"
     " SESAME_DATABASE_URL must name the server itself."
 )
+_NO_TLS = (
+    "PostgreSQL offers no TLS, which SESAME_DATABASE_URL asks for: set ssl = on in its"
+    " postgresql.conf."
+)
 
 # By SQLSTATE, or its first two characters (PostgreSQL's manual, appendix A).
 _FAULTS: dict[str, StorageError] = {
@@ -415,7 +419,7 @@ def _fault(error: Exception, is_lost: bool) -> StorageError | None:
 
     match error:
         case asyncpg.exceptions.ClientConfigurationError():
-            return StorageError(f"SESAME_DATABASE_URL: {error}.")
+            return StorageError(f"SESAME_DATABASE_URL: {str(error).partition(chr(10))[0]}.")
         case asyncpg.PostgresError():
             state = error.sqlstate or ""
             known = _FAULTS.get(state) or _FAULTS.get(state[:2])
@@ -425,6 +429,8 @@ def _fault(error: Exception, is_lost: bool) -> StorageError | None:
             return StorageError(f"TLS with PostgreSQL fails: {error.reason or error}.")
         case TimeoutError():
             return Busy("PostgreSQL does not answer in time: it is tried again.")
+        case ConnectionError() if "rejected SSL upgrade" in str(error):  # the library's words
+            return StorageError(_NO_TLS)
         case OSError():
             reason = error.strerror or type(error).__name__
             return StorageError(f"PostgreSQL is not reached: {reason}. Is it running?")

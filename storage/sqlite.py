@@ -5,6 +5,7 @@ statement (a third of the cost).
 """
 
 import asyncio
+import os
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -170,6 +171,10 @@ async def connect(path: str | Path) -> Sqlite:
     """Open the file, and make or bring up to date what is in it; the caller closes."""
     if str(path) != ":memory:":
         make_folder(Path(path).parent)
+        # A new file, for its owner only from the first moment: its journal gets the same rights.
+        # One that is there is not opened: to close it would drop SQLite's locks in this process.
+        with suppress(OSError):  # where it cannot be made, SQLite says why
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     connection = aiosqlite.connect(path, isolation_level=None, timeout=30)
     try:
         await connection

@@ -1,8 +1,10 @@
 """The doors that providers are behind: whether codes would leave, and accounts be opened."""
 
 import asyncio
+from decimal import Decimal, InvalidOperation
 from urllib.parse import urlsplit
 
+import locales
 from bot.app import directory_of
 from bot.checks import Case, Finding
 from bot.checks.reach import why_unreached
@@ -29,8 +31,18 @@ async def _sender(case: Case, sender: SmsSender) -> Finding:
         return case.bad("sms", "doctor.sms_not_reached", name=sender.name, why=why)
     except SmsFault as fault:
         return _told(case, "sms", sender.name, fault)
-    key = "doctor.sms" if credit is None else "doctor.sms_credit"
-    return case.good("sms", key, url=sender.name, credit=credit)
+    if credit is None:
+        return case.good("sms", "doctor.sms", url=sender.name)
+    key = "doctor.sms_no_credit" if _is_spent(credit) else "doctor.sms_credit"
+    return Finding("sms", not _is_spent(credit), case.say(key, url=sender.name, credit=credit))
+
+
+def _is_spent(credit: str) -> bool:
+    """Whether nothing is left, where it is told as a number."""
+    try:
+        return Decimal(credit) <= 0
+    except InvalidOperation:
+        return False
 
 
 async def accounts(case: Case) -> list[Finding]:
@@ -56,4 +68,4 @@ def _told(case: Case, check: str, name: str, fault: Exception) -> Finding:
         return case.bad(check, f"doctor.{check}_not_reached", name=name, why=reason)
     if getattr(fault, "kind", "") in ("account", "rights"):
         return case.bad(check, f"doctor.{check}_account", name=name)
-    return Finding(check, False, str(fault))
+    return Finding(check, False, locales.translated(str(fault), case.lang))

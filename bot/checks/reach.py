@@ -21,11 +21,11 @@ _CERTIFICATES = {
     64: "certificate_name",
 }
 _KINDS: tuple[tuple[type[BaseException], str], ...] = (
-    (ssl.SSLError, "no_https"),
     (socket.gaierror, "no_name"),
     (ConnectionRefusedError, "port_closed"),
-    (TimeoutError, "slow"),
+    (TimeoutError, "slow"),  # before TLS: a greeting that is cut off leaves an error of TLS, too
     (httpx2.TimeoutException, "slow"),
+    (ssl.SSLError, "no_https"),
 )
 
 

@@ -23,6 +23,7 @@ T = TypeVar("T")
 LONGEST_WAIT = 30.0
 _RIVAL = "another program answers for this bot, stop one of the two (409)"
 PATIENCE = 20  # seconds: a message that is not answered in time is sent again, perhaps twice
+AT_A_COMMAND = 15  # seconds: a person waits
 _TOKEN = re.compile(r"[0-9]{1,20}:[A-Za-z0-9_-]{1,100}")
 
 
@@ -61,9 +62,21 @@ async def open_bot(token: str, api_url: str) -> AsyncIterator[Bot]:
 
 
 async def bot_name(token: SecretStr, api_url: str) -> str:
-    """What the bot is called, without the @. As `open_bot`."""
-    async with open_bot(token.get_secret_value().strip(), api_url) as bot:
-        return str(bot.username)
+    """What the bot is called, without the @.
+
+    For whoever waits at a command: raises BadSetting also where Telegram is not reached in time.
+    """
+    try:
+        async with (
+            asyncio.timeout(AT_A_COMMAND),
+            open_bot(token.get_secret_value().strip(), api_url) as bot,
+        ):
+            return str(bot.username)
+    except TimeoutError:
+        raise BadSetting(
+            "Telegram is not reached, and links need the bot's name: see sesame doctor, and try"
+            " again."
+        ) from None
 
 
 async def until_it_works(call: Callable[[], Awaitable[T]]) -> T:

@@ -251,6 +251,7 @@ class Ldap:
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator["AIOLDAPConnection"]:
         """A connection that is bound; where there is none, nothing was done."""
+        await self._reach()
         try:
             connection: Any = await self._client.connect(is_async=True, timeout=CONNECTING)
         except (bonsai.AuthenticationError, bonsai.InsufficientAccess):
@@ -265,6 +266,32 @@ class Ldap:
             yield connection
         finally:
             connection.close()
+
+    async def _reach(self) -> None:
+        """See in our own time whether something answers there, and say nothing to it.
+
+        The library's own connecting, and the greeting of TLS in it, hold up this whole process for
+        as long as the other side is silent: minutes, or for ever. So it begins only where something
+        has answered a moment ago.
+        """
+        url = self._client.url
+        tls = _trusting_anybody() if url.scheme == "ldaps" else None
+        try:
+            async with asyncio.timeout(CONNECTING):
+                _, writer = await asyncio.open_connection(self._host, url.port, ssl=tls)
+            writer.transport.abort()
+        except (OSError, TimeoutError) as error:
+            raise DirectoryDown(
+                f"The directory does not answer ({type(error).__name__})."
+            ) from None
+
+
+def _trusting_anybody() -> ssl.SSLContext:
+    """For a connection over which nothing is said. The library's own verifies."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
 
 
 class _Gone(DirectoryRefused):

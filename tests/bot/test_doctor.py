@@ -8,7 +8,7 @@ import sqlite3
 import ssl
 import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, closing, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,7 +27,7 @@ from bot.app import open_storage
 from bot.checks import Case, Finding, doors
 from bot.checks.machine import MB, TOLERANCE
 from bot.doctor import examine
-from bot.settings import Settings
+from bot.settings import BadSetting, Settings
 from bot.web.certificate import read_tls
 from bot.web.password import Door
 from bot.web.password import routes as page_routes
@@ -122,7 +122,7 @@ async def test_for_a_person(command: Run, telegram: BotApi, lang: str) -> None:
     lines = result.stdout.splitlines()
     assert [line[0] for line in lines] == [*"✓✓✓✓✓✓", "✗", "✓", "✓"]
     assert lines[1] == "✓ " + locales.say("doctor.register", lang, {"n": 8})
-    assert lines[6].startswith("✗ SESAME_SMS is not set: ")
+    assert lines[6] == "✗ " + locales.say("setting.sms_unset", lang)
 
 
 async def test_everything_is_missing(command: Run, telegram: BotApi) -> None:
@@ -138,9 +138,24 @@ async def test_nothing_is_made_by_looking(
 ) -> None:
     monkeypatch.delenv("SESAME_SECRET")
     before = sorted(tmp_path.iterdir())
-    _, found = await examined(command, telegram)
+    files = {
+        "SESAME_SMS": f"file:{tmp_path}/sms.jsonl",
+        "SESAME_EMAIL": f"file:{tmp_path}/mails.jsonl",
+        "SESAME_EMAIL_FROM": "sesame@ecole.example",
+    }
+    _, found = await examined(command, telegram, **files)
     assert sorted(tmp_path.iterdir()) == before
     assert found["secret"][0]
+    assert found["sms"][0]
+
+
+async def test_a_setting_that_cannot_be_read_is_told_to_a_program_too(
+    command: Run, telegram: BotApi
+) -> None:
+    _, found = await examined(command, telegram, SESAME_CODE_TRIES="zebra")
+    assert list(found) == ["settings"]
+    assert bad(found)["settings"].startswith("SESAME_CODE_TRIES: ")
+    assert "zebra" not in found["settings"][1]
 
 
 @pytest.mark.usefixtures("register")
@@ -309,6 +324,54 @@ async def test_postgresql_is_not_reached(
     assert bad(await _on_postgres(_postgres_settings(whole, telegram), capsys)) == {}
 
 
+@pytest.mark.parametrize("lang", locales.LANGUAGES)
+async def test_postgresql_and_tls(
+    command: Run, telegram: BotApi, site: "Site", tmp_path: Path, lang: str
+) -> None:
+    """A server that has none, one that another authority vouches for, and one of another name."""
+
+    async def told(query: str, name: str | None) -> str:
+        certificate = name and site.authority.issue_cert(name)
+        async with _greeting(certificate) as port:
+            url = f"postgresql+asyncpg://u:zebra@localhost:{port}/d?{query}"
+            _, found = await examined(command, telegram, SESAME_DATABASE_URL=url, LC_ALL=lang)
+        assert list(bad(found)) == ["database"]
+        assert "zebra" not in found["database"][1]
+        return found["database"][1]
+
+    def unreached(why: str) -> str:
+        why = locales.say(f"doctor.why_{why}", lang)
+        return locales.say("doctor.database_not_reached", lang, {"why": why})
+
+    trusts = f"sslmode=verify-full&sslrootcert={tmp_path}/authority.pem"
+    assert await told(trusts, None) == locales.say("fault.database_no_tls", lang)
+    assert await told(trusts, "other.example") == unreached("certificate_name")
+    trustme.CA().cert_pem.write_to_path(tmp_path / "authority.pem")
+    assert await told(trusts, "localhost") == unreached("certificate_chain")
+    assert "root certificate" in await told("sslmode=verify-full", "localhost")
+
+
+@asynccontextmanager
+async def _greeting(certificate: "trustme.LeafCert | str | None") -> AsyncIterator[int]:
+    """What answers PostgreSQL's SSLRequest (its manual, 54.2.11) and says no more: its port."""
+
+    async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readexactly(8)
+        if isinstance(certificate, trustme.LeafCert):
+            tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            certificate.configure_cert(tls)
+            writer.write(b"S")
+            with suppress(OSError):
+                await writer.start_tls(tls)
+        else:
+            writer.write(b"N")
+        writer.close()
+
+    server = await asyncio.start_server(greet, "localhost")
+    async with server:
+        yield server.sockets[0].getsockname()[1]
+
+
 async def test_postgresql_of_another_schema(
     postgres: "Postgres", telegram: BotApi, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -335,13 +398,77 @@ def test_every_fault_is_told_in_both_languages() -> None:
     lines = {str(fault) for fault in faults}
     with pytest.raises(VaultError) as sealed:
         Vault(Secret(SECRET)).open(b"x" * 40, "nowhere")
-    lines.add(str(sealed.value))
+    lines |= {str(sealed.value), postgresql._NO_TLS}
     known = {key: say for key, (say, *_) in locales._catalogue("en").texts.items()}
     assert lines == {say for key, say in known.items() if key.startswith("fault.")}
     for line in lines:
         assert locales.translated(line, "en") == line
         assert locales.translated(line, "fr") != line
     assert locales.translated("Anything else.", "fr") == "Anything else."
+
+
+SETTINGS: dict[str, dict[str, str]] = {
+    "sms_unset": {"SESAME_SMS": ""},
+    "sms_unknown": {"SESAME_SMS": "pigeon:"},
+    "sms_url": {"SESAME_SMS": "kannel://u:zeb/ra@127.0.0.1"},
+    "email_unknown": {"SESAME_EMAIL": "pigeon:"},
+    "email_url": {"SESAME_EMAIL": "smtps://u:zeb/ra@mail.ecole.example"},
+    "email_clear": {"SESAME_EMAIL": "smtp://u:zebra@mail.ecole.example"},
+    "email_from_unset": {"SESAME_EMAIL": "smtps://mail.ecole.example", "SESAME_EMAIL_FROM": ""},
+    "accounts_unknown": {"SESAME_ACCOUNTS": "pigeon:"},
+    "accounts_url": {"SESAME_ACCOUNTS": "scim+https://u:zeb[ra@127.0.0.1/scim/v2"},
+    "database_unknown": {"SESAME_DATABASE_URL": "mysql://u:zebra@127.0.0.1/sesame"},
+    "database_url": {"SESAME_DATABASE_URL": "postgresql+asyncpg://u:zeb/ra@127.0.0.1/sesame"},
+    "database_authority": {
+        "SESAME_DATABASE_URL": "postgresql+asyncpg://u:zebra@127.0.0.1/d?sslrootcert=/nowhere.pem",
+    },
+    "secret_unset": {
+        "SESAME_SECRET": "",
+        "SESAME_DATABASE_URL": "postgresql+asyncpg://u:zebra@127.0.0.1:1/sesame",
+    },
+}
+"""What is written wrong, by the key of what is said of it."""
+
+
+@pytest.mark.parametrize("key", SETTINGS)
+async def test_a_setting_that_is_wrong_is_told_in_both_languages(
+    key: str, command: Run, telegram: BotApi
+) -> None:
+    own = {"SESAME_EMAIL_FROM": "sesame@ecole.example", **SETTINGS[key]}
+    for lang in locales.LANGUAGES:
+        _, found = await examined(command, telegram, **own, LC_ALL=lang)
+        lines = list(bad(found).values())
+        assert lines.count(locales.say(f"setting.{key}", lang)) == 1  # of several checks only one
+        assert "zeb" not in str(lines)
+
+
+def test_these_are_all_settings_that_are_told_in_both_languages() -> None:
+    keys = locales._catalogue("en").texts
+    assert {f"setting.{key}" for key in SETTINGS} == {one for one in keys if "setting." in one}
+
+
+@pytest.mark.parametrize("secret", ["ze/bra", "ze#bra", "ze?bra", "ze@bra", "ze[bra", "12/bra"])
+def test_a_password_in_a_url_of_postgresql_must_be_encoded(secret: str) -> None:
+    wrong = test_settings(f"postgresql://sesame:{secret}@127.0.0.1:5432/sesame")
+    with pytest.raises(BadSetting, match="the URL cannot be read") as told:
+        _ = wrong.database
+    assert "bra" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "sesame:ze%2Fbra@127.0.0.1:5432/sesame?sslmode=verify-full",
+        "sesame@/sesame?host=/run/postgresql",
+        "/sesame",
+        "%2Frun%2Fpostgresql/sesame",
+        "sesame:zebra@[::1]:5432/sesame",
+        "sesame:zebra@one.example:5432,two.example:5433/sesame",
+    ],
+)
+def test_urls_of_postgresql_that_can_be_read(place: str) -> None:
+    url = test_settings(f"postgresql://{place}").database
+    assert str(url).startswith(f"postgresql://{place.partition('?')[0]}")
 
 
 # ---- the secret, the register, the audit record ------------------------------------------------
@@ -514,6 +641,7 @@ async def test_why_telegram_is_not_reached(command: Run, telegram: BotApi) -> No
             f"https://127.0.0.1:{telegram.url.rpartition(':')[2]}": "why_no_https",
             "https://no-such-name.invalid": "why_no_name",
             nobody: "why_slow",
+            nobody.replace("http:", "https:"): "why_slow",
         }
         for url, key in urls.items():
             _, found = await examined(command, telegram, SESAME_TELEGRAM_API_URL=url)
@@ -621,11 +749,12 @@ async def test_senders_of_sms(command: Run, telegram: BotApi, site: Site, tmp_pa
             assert list(bad(found)) == ["sms"], url
             assert words in found["sms"][1], url
             assert "zebra" not in found["sms"][1]
-    credit = {"plan": [{"type": "sms", "credits": 12.5}]}
-    async with provider(200, credit) as good:
-        own = {"SESAME_SMS": f"brevo://:zebra@{good}?tls=no"}
-        _, found = await examined(command, telegram, **own)
-        assert found["sms"] == (True, says("sms_credit", url="brevo", credit="12.5"))
+    for credit, key in ((12.5, "sms_credit"), (0, "sms_no_credit"), (-0.5, "sms_no_credit")):
+        async with provider(200, {"plan": [{"type": "sms", "credits": credit}]}) as good:
+            own = {"SESAME_SMS": f"brevo://:zebra@{good}?tls=no"}
+            _, found = await examined(command, telegram, **own)
+            told = says(key, url="brevo", credit=str(credit))
+            assert found["sms"] == (key == "sms_credit", told)
 
 
 @pytest.mark.usefixtures("register")
@@ -778,6 +907,17 @@ async def test_no_credential_is_printed(
     out = capsys.readouterr().out
     assert "It answers: " in out
     assert "zebra" not in out
+
+
+@pytest.mark.usefixtures("register")
+async def test_the_name_of_a_user_is_no_credential(
+    command: Run, telegram: BotApi, tmp_path: Path
+) -> None:
+    """As the documents name PostgreSQL's socket: what holds this name is printed as it is."""
+    url = f"postgresql+asyncpg://sesame@/sesame?host={tmp_path}/none"
+    _, found = await examined(command, telegram, SESAME_DATABASE_URL=url)
+    assert "SESAME" in found["secret"][1]
+    assert found["telegram"][1] == says("telegram", name="@sesame_test_bot")
 
 
 # ---- e-mail ----------------------------------------------------------------------------------

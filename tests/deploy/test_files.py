@@ -2,21 +2,24 @@
 
 import json
 import re
+import shlex
 import shutil
 import subprocess
 import sys
+from fnmatch import fnmatch
 from pathlib import Path
 
 import dockerfile
 import pytest
 
 from bot.checks.page import page
-from bot.settings import Settings, read_settings
+from bot.settings import BadSetting, Settings, read_settings
 from bot.telegram.webhook import Webhook
 from bot.web.password import Door
 from bot.web.password import routes as page_routes
 from bot.web.watch import Watch
 from bot.web.watch import routes as watch_routes
+from tests.helpers.parent import SECRET
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "docs" / "deploy"
@@ -42,9 +45,13 @@ def test_every_setting_that_is_named_exists(file: Path) -> None:
 
 
 def test_the_settings_are_valid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As they stand, and with PostgreSQL instead of the file."""
+    """With a secret of one's own, which nobody forgets; and with PostgreSQL instead of the file."""
     example = (DEPLOY / "sesame.env").read_text("utf-8")
     monkeypatch.chdir(tmp_path)
+    Path(".env").write_text(example, encoding="utf-8")
+    with pytest.raises(BadSetting, match="SESAME_SECRET: at least 32 characters"):
+        read_settings()
+    example = example.replace("SESAME_SECRET=make-one", f"SESAME_SECRET={SECRET}")
     Path(".env").write_text(example, encoding="utf-8")
     settings = read_settings()
     assert settings.database_file == Path("/var/lib/sesame/sesame.sqlite3")
@@ -52,6 +59,7 @@ def test_the_settings_are_valid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert settings.listen == "127.0.0.1:8081"
     assert settings.model_extra in (None, {})
     url = example.replace("SESAME_DATABASE_URL=sqlite", "#").replace("#SESAME_D", "SESAME_D")
+    url = url.replace("/etc/sesame/authority.pem", ".env")  # some file that is there
     Path(".env").write_text(url, encoding="utf-8")
     assert str(read_settings().database).startswith("postgresql://sesame:PASSWORD@db.ecole")
 
@@ -113,6 +121,23 @@ def _said(*words: str) -> str:
     done = subprocess.run(words, capture_output=True, encoding="utf-8", check=False)
     assert done.returncode == 0, done.stderr or done.stdout
     return done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("page", ["operations.md", "deploy/postgresql.md"])
+def test_every_process_is_stopped_and_no_back_up(page: str) -> None:
+    """`sesame*` would stop the timer, and nothing would start it again."""
+    text = (ROOT / "docs" / page).read_text("utf-8")
+    stops = [
+        line for line in re.findall(r"systemctl stop (.+?)(?:  +#.*)?$", text, re.M) if "*" in line
+    ]
+    assert stops
+    for patterns in map(shlex.split, stops):
+        stopped = {
+            unit
+            for unit in ("sesame.service", "sesame@8081.service", "sesame-backup.timer")
+            if any(fnmatch(unit, pattern) for pattern in patterns)
+        }
+        assert stopped == {"sesame.service", "sesame@8081.service"}, patterns
 
 
 @NEEDS_SYSTEMD

@@ -266,7 +266,7 @@ async def test_a_postgresql_database_is_lost(
     postgres.drop(roles)
     said = await machine.does(documented("restore-postgresql"))
     assert "✗" not in said
-    assert machine.told == ["stop sesame*", "start sesame@8081 sesame@8082"]
+    assert machine.told == ["stop sesame.* sesame@*", "start sesame@8081 sesame@8082"]
     await goes_on(roles, clock)
     [[owner]] = postgres.says(
         "SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'public'", "sesame"

@@ -163,6 +163,8 @@ async def test_what_is_promised_of_the_file(path: Path) -> None:
             *(("foreign_keys", 1), ("secure_delete", 1)),
         ):
             assert await database.run(every(f"PRAGMA {pragma}")) == [(value,)], pragma
+        modes = {part.suffix: stat.S_IMODE(part.stat().st_mode) for part in path.parent.iterdir()}
+        assert modes == {".sqlite3": 0o600, ".sqlite3-wal": 0o600, ".sqlite3-shm": 0o600}
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 

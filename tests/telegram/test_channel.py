@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 from telegram import Bot
 
 from bot.app import open_storage
@@ -20,7 +21,8 @@ from bot.channel import Button, Mark, Reply, Undeliverable
 from bot.engine import Engine, Update
 from bot.serve import serve
 from bot.settings import BadSetting, Settings
-from bot.telegram.client import open_bot
+from bot.telegram import client
+from bot.telegram.client import bot_name, open_bot
 from bot.telegram.incoming import press_data
 from bot.telegram.outgoing import TelegramChannel
 from bot.telegram.profile import introduce
@@ -30,6 +32,7 @@ from storage.database import Busy, every, run
 from storage.retention import purge as real_purge
 from tests.helpers import parent as helpers
 from tests.helpers.clock import Clock
+from tests.helpers.network import free_port
 from tests.helpers.school import a_school
 from tests.telegram.chat_driver import RunningBot, TelegramParent, running_bot, telegram_parent
 from tests.telegram.phone import Person
@@ -1052,3 +1055,13 @@ async def test_a_crash_leaves_no_core_file(server: BotApi, tmp_path: Path) -> No
         assert await server.until(lambda: bool(server.calls_of("getUpdates")), 20)
         limits = Path(f"/proc/{running.pid}/limits").read_text("ascii")
     assert re.search(r"^Max core file size +0 +0 ", limits, re.MULTILINE)
+
+
+async def test_a_command_does_not_wait_for_telegram_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """`sesame invite` and `sesame letters` ask for the bot's name; somebody sits before them."""
+    monkeypatch.setattr(client, "AT_A_COMMAND", 0.3)
+    async with asyncio.timeout(20):  # so that this test can fail
+        with pytest.raises(BadSetting, match=r"^Telegram is not reached"):
+            await bot_name(SecretStr(TOKEN), f"http://127.0.0.1:{free_port()}")
