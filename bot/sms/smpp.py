@@ -4,7 +4,7 @@ import asyncio
 import logging
 import re
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Container
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -16,6 +16,7 @@ from aiosmpplib import (
     TON,
     AbstractBroker,
     AbstractHook,
+    AbstractThrottleHandler,
     DeliverSm,
     GenericNack,
     PduHeader,
@@ -27,6 +28,7 @@ from aiosmpplib import (
     SubmitSm,
     SubmitSmResp,
 )
+from aiosmpplib.correlator import SimpleCorrelator
 from aiosmpplib.retrytimer import SimpleExponentialBackoff
 
 from bot.clock import utc_now
@@ -96,11 +98,12 @@ _NUMBERED = {
 
 
 class _Queue(AbstractBroker):  # type: ignore[misc]  # the library has no types
-    """What is to be put on the line. What was taken back never is."""
+    """What is to be put on the line."""
 
-    def __init__(self) -> None:
+    def __init__(self, wanted: Container[str]) -> None:
+        """`wanted` are the names of those that are still waited for."""
         self._waiting: asyncio.Queue[SmppMessage] = asyncio.Queue()
-        self.taken_back: set[str] = set()
+        self._wanted = wanted
 
     async def enqueue(self, smpp_message: SmppMessage) -> None:
         """One more."""
@@ -110,9 +113,33 @@ class _Queue(AbstractBroker):  # type: ignore[misc]  # the library has no types
         """The next one. Only asked for while the centre lets us in."""
         while True:
             message = await self._waiting.get()
-            if not isinstance(message, SubmitSm) or message.log_id not in self.taken_back:
+            if not isinstance(message, SubmitSm) or message.log_id in self._wanted:
                 return message
-            self.taken_back.discard(message.log_id)
+
+
+class _Unhurried(AbstractThrottleHandler):  # type: ignore[misc]
+    """The outbox waits where a centre has enough of us; the library would hold all SMS back."""
+
+    async def allow_request(self) -> bool:
+        """Always."""
+        return True
+
+    async def not_throttled(self) -> None:
+        """Nothing is counted."""
+
+    async def throttled(self) -> None:
+        """Nothing is counted."""
+
+    async def throttle_delay(self) -> float:
+        """Never asked for."""
+        return 0.0
+
+
+class _Correlator(SimpleCorrelator):  # type: ignore[misc]
+    """Which answer belongs to what, and no more: receipts find their SMS in the outbox."""
+
+    async def put_delivery(self, smsc_message_id: str, submit_sm: SubmitSm) -> None:
+        """Forget number and text, which the library would keep for three days."""
 
 
 class _Session(ESME):  # type: ignore[misc]
@@ -137,6 +164,15 @@ class _Session(ESME):  # type: ignore[misc]
         if self._line is not None:
             self._line.close()
             self._line = None
+
+    async def _end_task(self, task: asyncio.Task[object]) -> None:
+        """End what read and wrote on a connection that is lost.
+
+        At once: the library leaves each half a second, in which what is to be sent goes to nobody,
+        and nobody would know that.
+        """
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
     async def _handle_request(self, pdu: bytes, header: PduHeader) -> SmppMessage | None:
         if header.smpp_command is SmppCommand.DELIVER_SM:
@@ -169,9 +205,9 @@ class SmppSms(Simple):
         self._account = (system_id, password)
         self._type = more.get("type", "")
         self._from = _source(more.get("from", "Sesame"))
-        self._queue = _Queue()
-        self._session: _Session | None = None
         self._on_line: dict[str, asyncio.Event] = {}
+        self._queue = _Queue(self._on_line)
+        self._session: _Session | None = None
         self._answers: dict[str, asyncio.Future[SmppMessage]] = {}
         self._hear: Hear | None = None
 
@@ -182,6 +218,8 @@ class SmppSms(Simple):
             system_type=self._type,
             hook=_Hook(self),
             broker=self._queue,
+            throttle_handler=_Unhurried(),
+            correlator=_Correlator(self.name),
             retry_timer=SimpleExponentialBackoff(AGAIN_AFTER, DOUBLED),
             socket_timeout=LEAVES,
             enquire_link_interval=30.0,
@@ -234,8 +272,6 @@ class SmppSms(Simple):
             except TimeoutError:
                 raise SmsUnclear("no_answer") from None
         finally:
-            if not on_line.is_set():
-                self._queue.taken_back.add(name)
             self._on_line.pop(name, None)
             self._answers.pop(name, None)
         return _taken(said)
@@ -272,8 +308,14 @@ class SmppSms(Simple):
     # ---- what comes in -----------------------------------------------------------------------
 
     def leaving(self, message: SmppMessage) -> None:
-        """It is about to be written: from now on nobody knows, until there is an answer."""
-        if isinstance(message, SubmitSm) and message.log_id in self._on_line:
+        """It is about to be written: from now on nobody knows, until there is an answer.
+
+        Raises ValueError, by which the library lets it be, for one of which it was said that it
+        surely did not leave: wherever it was held up, it must not leave now.
+        """
+        if isinstance(message, SubmitSm):
+            if message.log_id not in self._on_line:
+                raise ValueError
             self._on_line[message.log_id].set()
 
     def answered(self, message: SubmitSmResp | GenericNack) -> None:

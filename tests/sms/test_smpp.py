@@ -1,6 +1,7 @@
 """SMPP straight to an operator, against two unrelated centres."""
 
 import asyncio
+import gc
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -10,6 +11,7 @@ from typing import cast
 
 import pytest
 import smpp34
+from aiosmpplib import SubmitSm
 
 from bot.settings import BadSetting
 from bot.sms import Report, Sms, SmsFault, SmsRefused, SmsUnclear, Status
@@ -135,8 +137,9 @@ async def test_what_was_throttled_is_tried_again_by_the_outbox(
 
 
 @NODE
-async def test_a_wrong_password() -> None:
+async def test_a_wrong_password(monkeypatch: pytest.MonkeyPatch) -> None:
     """Not the parent's fault, and not for ever: it is told to whoever runs it."""
+    monkeypatch.setattr("bot.sms.smpp.LEAVES", 1.0)
     async with NodeCentre(free_port()) as centre:
         sender = sender_at(centre.port, "wrong")
         with pytest.raises(SmsFault, match="does not know this system id and password"):
@@ -150,8 +153,9 @@ async def test_a_wrong_password() -> None:
 
 
 @NODE
-async def test_the_centre_dies_and_comes_back() -> None:
+async def test_the_centre_dies_and_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
     """What was never on the line is sent by nobody but who asks again. (kill -9 of node.)"""
+    monkeypatch.setattr("bot.sms.smpp.LEAVES", 1.0)
     port = free_port()
     sender = sender_at(port)
     async with running(sender):
@@ -167,8 +171,49 @@ async def test_the_centre_dies_and_comes_back() -> None:
                 assert centre.submitted == []
                 await sender.send(sms())
                 await until(lambda: len(centre.accepted) == 1)
-            with pytest.raises((SmsRefused, SmsUnclear)):
+            await asyncio.sleep(0.1)
+            with pytest.raises(SmsRefused):  # it is seen at once that nobody is there
                 await sender.send(sms())
+
+
+async def test_what_was_said_not_to_have_left_never_leaves(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """However long it was held up on its way to the line: the outbox sends it anew."""
+    monkeypatch.setattr("bot.sms.smpp.LEAVES", 0.2)
+    async with Centre(free_port()) as centre:
+        sender = sender_at(centre.port)
+        async with running(sender):
+            await sender.send(sms("111111"))
+            session = sender._session
+            assert session is not None
+            session._bound.clear()  # the library takes the next one, and then waits for this
+            with pytest.raises(SmsRefused) as refused:
+                await sender.send(sms("222222"))
+            assert (refused.value.kind, refused.value.final) == ("down", False)
+            session._bound.set()
+            await sender.send(sms("333333"))
+            assert [one.text for one in centre.submitted] == ["111111", "333333"]
+
+
+async def test_one_that_was_throttled_does_not_hold_the_others_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """By itself the library would send nothing for minutes, once it has seen fifty answers."""
+    monkeypatch.setattr("bot.sms.smpp.LEAVES", 0.5)
+    async with Centre(free_port()) as centre:
+        sender = sender_at(centre.port)
+        async with running(sender):
+            await until(lambda: centre.bound)
+            centre.verdicts = [0x58]
+            for _ in range(2):
+                sendings = (sender.send(sms()) for _ in range(30))
+                await asyncio.gather(*sendings, return_exceptions=True)
+            await sender.send(sms())
+            assert len(centre.accepted) == 60
+            gc.collect()
+            kept = [one for one in gc.get_objects() if isinstance(one, SubmitSm)]
+            assert len(kept) < 5  # it would keep numbers and texts for days, in case of a receipt
 
 
 async def test_no_answer_means_that_nobody_knows(monkeypatch: pytest.MonkeyPatch) -> None:
