@@ -262,7 +262,10 @@ async def test_nobody_knows_whether_it_left(play: Play, name: str, mood: str) ->
 
 
 @pytest.mark.parametrize("name", [*HTTP, "smpp"])
-async def test_a_provider_that_is_not_there_got_nothing(tmp_path: Path, name: str) -> None:
+async def test_a_provider_that_is_not_there_got_nothing(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.sms.smpp.LEAVES", 0.3)
     port = free_port()
     for host in (f"127.0.0.1:{port}", f"no-such-host.invalid:{port}"):
         url = f"{name}://user:secret@{host}?from=Sesame&{MORE.get(name, '')}"
@@ -311,14 +314,16 @@ async def test_the_doctor_sees_a_wrong_password(play: Play, name: str) -> None:
     with pytest.raises(SmsFault) as fault:
         await stage.wrong.check()
     assert "wrong-password" not in str(fault.value)
-    if name != "ovh":  # which answers 400 to a wrong signature
-        assert "does not know this user and password" in str(fault.value)
+    assert "does not know this user and password" in str(fault.value)
+    with pytest.raises(SmsRefused) as refused:  # and nobody's number is wrong because of that
+        await stage.wrong.send(sms())
+    assert (refused.value.kind, refused.value.final) == ("account", False)
 
 
 # ---- reports ---------------------------------------------------------------------------------
 
 REPORTED: dict[str, tuple[Callable[[str, str], dict[str, object]], str, str, str]] = {
-    "ovh": (lambda name, word: {"id": name, "ptt": word}, "3", "4", "5"),
+    "ovh": (lambda name, word: {"id": name, "ptt": word}, "2", "4", "5"),
     "brevo": (
         lambda name, word: {"messageId": int(name), "msg_status": word},
         *("sent", "delivered", "hard_bounce"),
@@ -339,6 +344,10 @@ REPORTED: dict[str, tuple[Callable[[str, str], dict[str, object]], str, str, str
 }
 
 
+UNKNOWN = {"ovh": "6", "octopush": "UNKNOWN_DELIVERY", "orange": "DeliveryUncertain"}
+"""What a provider says where it does not know either."""
+
+
 @pytest.mark.parametrize("name", REPORTED)
 async def test_reports_in_the_providers_own_words(play: Play, name: str) -> None:
     stage = await play(name)
@@ -348,7 +357,7 @@ async def test_reports_in_the_providers_own_words(play: Play, name: str) -> None
     assert isinstance(sender, HttpSms)
     shape, *words = REPORTED[name]
     async with httpx2.AsyncClient() as client:
-        for word in (*words, "no-such-word"):
+        for word in (*words, UNKNOWN.get(name, "no-such-word")):
             url = f"{sender._base}/sms/{name}/sms-report-{name}"
             if stage.provider and stage.provider.reports_to:
                 assert stage.provider.reports_to == url
