@@ -44,7 +44,12 @@ class Stage:
     provider: Provider | None = None
 
 
-def build(tmp_path: Path, url: str, listen: str | None = None) -> SmsSender:
+def build(
+    tmp_path: Path,
+    url: str,
+    listen: str | None = None,
+    show: Callable[[str, str], None] = lambda _to, _text: None,
+) -> SmsSender:
     profiles = tmp_path / "profiles.toml"
     profiles.write_text(OWN_PROFILE)
     settings = test_settings(
@@ -54,7 +59,7 @@ def build(tmp_path: Path, url: str, listen: str | None = None) -> SmsSender:
         listen=listen,
         public_url="https://sesame.ecole.fr",
     )
-    return sms_sender(settings, lambda _to, _text: None)
+    return sms_sender(settings, show)
 
 
 MORE = {
@@ -137,6 +142,35 @@ async def by_file(tmp_path: Path) -> AsyncIterator[Stage]:
 
 
 @asynccontextmanager
+async def by_console(tmp_path: Path) -> AsyncIterator[Stage]:
+    """A screen."""
+    shown: list[tuple[str, str]] = []
+    sender = build(tmp_path, "console:", show=lambda to, text: shown.append((to, text)))
+    yield Stage(sender, lambda: shown, lambda _mood: None)
+
+
+@asynccontextmanager
+async def by_gammu(tmp_path: Path) -> AsyncIterator[Stage]:
+    """The folder from which gammu-smsd takes what it sends (for real in test_gammu.py)."""
+    folder, away = tmp_path / "out", tmp_path / "away"
+    folder.mkdir(mode=0o700)
+    config = tmp_path / "smsdrc"
+    config.write_text(f"[smsd]\nservice = files\noutboxpath = {folder}\n")
+
+    def arrived() -> list[tuple[str, str]]:
+        files = sorted(folder.glob("OUT*"), key=lambda file: file.stat().st_mtime_ns)
+        return [(file.name.split("_")[3], file.read_bytes().decode("utf-16")) for file in files]
+
+    def mood(word: str) -> None:
+        if word == "busy":
+            folder.rename(away)
+        elif away.is_dir():
+            away.rename(folder)
+
+    yield Stage(build(tmp_path, f"gammu:{config}"), arrived, mood)
+
+
+@asynccontextmanager
 async def by_apprise(tmp_path: Path) -> AsyncIterator[Stage]:
     """Its plain JSON service stands for all of its services."""
 
@@ -156,17 +190,21 @@ async def by_apprise(tmp_path: Path) -> AsyncIterator[Stage]:
         )
 
 
+OTHERS = {
+    **{"smpp": by_smpp, "gammu": by_gammu, "apprise": by_apprise},
+    **{"file": by_file, "console": by_console},
+}
 HTTP = ("kannel", "ovh", "brevo", "octopush", "orange", "own")
-ALL = (*HTTP, "smpp", "file", "apprise")
+ALL = (*HTTP, *OTHERS)
 CAN: dict[str, tuple[str, ...]] = {
     "number": (*HTTP, "smpp"),
-    "busy": (*HTTP, "smpp", "file"),
+    "busy": (*HTTP, "smpp", "gammu", "file"),
     "account": HTTP,
     "credit": ("ovh", "brevo", "octopush", "orange"),
     "hangs": (*HTTP, "smpp", "apprise"),
     "breaks": (*HTTP, "apprise"),
 }
-"""Who can be in which mood. apprise says yes or no, and a file is there or not."""
+"""Who can be in which mood. apprise says yes or no; a file or a folder is there or not."""
 
 
 @pytest.fixture
@@ -180,8 +218,7 @@ async def play(
     async def begin(name: str) -> Stage:
         if name in HTTP:
             return await stack.enter_async_context(over_http(name, tmp_path))
-        ways = {"smpp": by_smpp, "file": by_file, "apprise": by_apprise}
-        return await stack.enter_async_context(ways[name](tmp_path))
+        return await stack.enter_async_context(OTHERS[name](tmp_path))
 
     return begin
 
