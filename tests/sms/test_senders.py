@@ -298,6 +298,23 @@ async def test_nobody_knows_whether_it_left(play: Play, name: str, mood: str) ->
         await stage.sender.send(sms())
 
 
+@pytest.mark.parametrize("status", [500, 307])
+async def test_apprise_neither_tries_again_nor_goes_elsewhere(tmp_path: Path, status: int) -> None:
+    """It would do both by itself, and a second SMS leave or a code go to somebody else."""
+    asked = []
+
+    def serve(_: Provider, request: Request, _body: bytes) -> Response:
+        asked.append(request.url.path)
+        return Response(status_code=status, headers={"location": "/elsewhere"})
+
+    async with Provider(serve=serve).answering() as provider:
+        more = "retry=2&wait=0&redirect=yes"
+        sender = build(tmp_path, f"apprise:json://127.0.0.1:{provider.port}/{{digits}}?{more}")
+        with pytest.raises(SmsUnclear):
+            await sender.send(sms())
+    assert asked == [f"/{HERE[1:]}"]
+
+
 @pytest.mark.parametrize("name", [*HTTP, "smpp"])
 async def test_a_provider_that_is_not_there_got_nothing(
     tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
