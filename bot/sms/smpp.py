@@ -6,7 +6,7 @@ import re
 import struct
 from collections.abc import AsyncIterator, Container
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from secrets import token_hex
 
@@ -62,6 +62,8 @@ _REFUSALS: dict[int, tuple[str, bool]] = {
     SmppCommandStatus.ESME_RINVDSTADR: ("number", True),
     SmppCommandStatus.ESME_RINVMSGLEN: ("content", True),
     SmppCommandStatus.ESME_RINVSRCADR: ("settings", False),
+    SmppCommandStatus.ESME_RINVSRCTON: ("settings", False),
+    SmppCommandStatus.ESME_RINVSRCNPI: ("settings", False),
     SmppCommandStatus.ESME_RTHROTTLED: ("busy", False),
     SmppCommandStatus.ESME_RMSGQFUL: ("busy", False),
 }
@@ -190,9 +192,10 @@ class SmppSms(Simple):
     def __init__(
         self, host: str, port: int, system_id: str, password: str, more: dict[str, str]
     ) -> None:
-        """`more` may have `from` and `type` (the system type).
+        """`more` may have `from`, `type` (the system type) and `ids`.
 
-        Raises BadSetting for what SMPP has no room for.
+        `ids=hex` is for centres that name an SMS in hexadecimal when they take it, and in decimal
+        in its receipt. Raises BadSetting for what SMPP has no room for.
         """
         for what, text, most in (
             ("system id", system_id, 15),
@@ -201,6 +204,9 @@ class SmppSms(Simple):
         ):
             if len(text) > most or not text.isascii():
                 raise BadSetting(f"SESAME_SMS: smpp: a {what} has {most} ASCII letters at most.")
+        if more.get("ids", "hex") != "hex":
+            raise BadSetting("SESAME_SMS: smpp: ids= is hex, or left out.")
+        self._decimal = "ids" in more
         self._where = (host, port)
         self._account = (system_id, password)
         self._type = more.get("type", "")
@@ -274,7 +280,14 @@ class SmppSms(Simple):
         finally:
             self._on_line.pop(name, None)
             self._answers.pop(name, None)
-        return _taken(said)
+        return Taken(self.name, self._named(_name_of(said), 16) or None)
+
+    def _named(self, name: str, base: int) -> str:
+        """The centre's name for an SMS, written as receipts and answers both have it."""
+        try:
+            return str(int(name, base)) if self._decimal else name
+        except ValueError:
+            return name
 
     async def _leaves(self, on_line: asyncio.Event, session: _Session) -> None:
         try:
@@ -335,7 +348,7 @@ class SmppSms(Simple):
         """A receipt, perhaps of a run before this one."""
         report = _report(self.name, pdu)
         if report is not None and self._hear is not None:
-            await self._hear(report)
+            await self._hear(replace(report, message=self._named(report.message, 10)))
 
 
 class _Hook(AbstractHook):  # type: ignore[misc]
@@ -386,12 +399,13 @@ def _source(sender: str) -> PhoneNumber:
     return PhoneNumber(digits, TON.INTERNATIONAL, NPI.ISDN)
 
 
-def _taken(said: SmppMessage) -> Taken:
+def _name_of(said: SmppMessage) -> str:
+    """What the centre calls the SMS that it took. Raises SmsRefused where it did not."""
     status = getattr(said, "command_status", None)
     if not isinstance(said, SubmitSmResp):
         raise SmsRefused("down", final=False)
     if status == SmppCommandStatus.ESME_ROK:
-        return Taken(SmppSms.name, said.message_id or None)
+        return str(said.message_id or "")
     kind, final = _REFUSALS.get(int(status or 0), ("down", False))
     raise SmsRefused(kind, final=final)
 

@@ -5,6 +5,7 @@ import gc
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import cast
@@ -287,6 +288,19 @@ async def test_a_receipt_that_comes_after_our_restart(
     parent.hears("no_sms.undelivered")
 
 
+async def test_a_receipt_that_writes_the_name_in_another_base() -> None:
+    """Old centres: hexadecimal when they take it, decimal (and long) in the receipt."""
+    async with Centre(free_port()) as centre:
+        sender = sender_at(centre.port, more="from=Sesame&ids=hex")
+        async with running(sender) as heard:
+            taken = await sender.send(sms())
+            (one,) = centre.accepted
+            assert (one.name, taken.message) == ("A0000", "655360")
+            await centre.reports(replace(one, name="0000655360"), "DELIVRD")
+            await until(lambda: heard)
+            assert heard == [Report("smpp", "655360", Status.DELIVERED)]
+
+
 async def test_a_receipt_in_parameters_of_its_own() -> None:
     """Some centres write no text: the name and the state stand in TLVs."""
     async with Centre(free_port()) as centre:
@@ -359,6 +373,7 @@ async def test_nothing_is_printed_or_logged(
         "smpp://sesame:pw@here:99999",
         "smpp://sesame:pw@here?from=much-too-long-a-name",
         "smpp://sesame:pw@here?type=much-too-long-a-type",
+        "smpp://sesame:pw@here?ids=octal",
     ],
 )
 def test_what_smpp_has_no_room_for(url: str) -> None:
