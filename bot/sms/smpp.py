@@ -280,14 +280,19 @@ class SmppSms(Simple):
         finally:
             self._on_line.pop(name, None)
             self._answers.pop(name, None)
-        return Taken(self.name, self._named(_name_of(said), 16) or None)
+        name_there = _name_of(said)
+        return Taken(self.name, self._named(name_there, 16) if name_there else None)
 
     def _named(self, name: str, base: int) -> str:
-        """The centre's name for an SMS, written as receipts and answers both have it."""
-        try:
-            return str(int(name, base)) if self._decimal else name
-        except ValueError:
-            return name
+        """The centre's name for an SMS, as answers and receipts both have it.
+
+        Two operators may count alike. Several centres of one know us by one system id, and each may
+        have the receipt of an SMS that another took.
+        """
+        if self._decimal:
+            with suppress(ValueError):
+                name = str(int(name, base))
+        return f"{self._account[0]}/{name}"
 
     async def _leaves(self, on_line: asyncio.Event, session: _Session) -> None:
         try:

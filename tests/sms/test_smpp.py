@@ -38,8 +38,10 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bot.sms.smpp.DOUBLED", 1)
 
 
-def sender_at(port: int, password: str = "centre", more: str = "from=Sesame") -> SmppSms:
-    url = f"smpp://sesame:{password}@127.0.0.1:{port}?{more}"
+def sender_at(
+    port: int, password: str = "centre", more: str = "from=Sesame", user: str = "sesame"
+) -> SmppSms:
+    url = f"smpp://{user}:{password}@127.0.0.1:{port}?{more}"
     sender = sms_sender(test_settings(Path("unused"), sms=url), lambda _to, _text: None)
     assert isinstance(sender, SmppSms)
     return sender
@@ -78,14 +80,14 @@ async def test_it_is_taken_and_reported(kind: Callable[[int], AnyCentre]) -> Non
             taken = await sender.send(sms())
             await until(lambda: centre.accepted)
             (one,) = centre.accepted
-            assert (taken.sender, taken.message) == ("smpp", one.name)
+            assert (taken.sender, taken.message) == ("smpp", f"sesame/{one.name}")
             assert (one.to, one.source) == ("33612345678", "Sesame")
             await centre.reports(one, "ENROUTE")
             await centre.reports(one, "DELIVRD")
             await until(lambda: len(heard) == 2)
             assert heard == [
-                Report("smpp", one.name, Status.HANDED_OVER),
-                Report("smpp", one.name, Status.DELIVERED),
+                Report("smpp", f"sesame/{one.name}", Status.HANDED_OVER),
+                Report("smpp", f"sesame/{one.name}", Status.DELIVERED),
             ]
 
 
@@ -261,7 +263,9 @@ async def test_receipts_of_operators_who_write_letters(
             await until(lambda: centre.accepted)
             await centre.reports(centre.accepted[0], "UNDELIV", error)
             await until(lambda: heard)
-            assert heard == [Report("smpp", centre.accepted[0].name, Status.UNDELIVERED)]
+            assert heard == [
+                Report("smpp", f"sesame/{centre.accepted[0].name}", Status.UNDELIVERED)
+            ]
             await sender.send(sms())
             assert centre.bound == 1
 
@@ -288,6 +292,19 @@ async def test_a_receipt_that_comes_after_our_restart(
     parent.hears("no_sms.undelivered")
 
 
+async def test_two_operators_who_count_alike() -> None:
+    """The receipt of one is not taken for that of the other's SMS."""
+    async with Centre(free_port()) as one, Centre(free_port()) as other:
+        first, second = sender_at(one.port), sender_at(other.port, user="school")
+        async with running(first) as heard, running(second):
+            names = [(await sender.send(sms())).message for sender in (first, second)]
+            assert one.accepted[0].name == other.accepted[0].name
+            assert names[0] != names[1]
+            await one.reports(one.accepted[0], "DELIVRD")
+            await until(lambda: heard)
+            assert heard[0].message == names[0]
+
+
 async def test_a_receipt_that_writes_the_name_in_another_base() -> None:
     """Old centres: hexadecimal when they take it, decimal (and long) in the receipt."""
     async with Centre(free_port()) as centre:
@@ -295,10 +312,10 @@ async def test_a_receipt_that_writes_the_name_in_another_base() -> None:
         async with running(sender) as heard:
             taken = await sender.send(sms())
             (one,) = centre.accepted
-            assert (one.name, taken.message) == ("A0000", "655360")
+            assert (one.name, taken.message) == ("A0000", "sesame/655360")
             await centre.reports(replace(one, name="0000655360"), "DELIVRD")
             await until(lambda: heard)
-            assert heard == [Report("smpp", "655360", Status.DELIVERED)]
+            assert heard == [Report("smpp", "sesame/655360", Status.DELIVERED)]
 
 
 async def test_a_receipt_in_parameters_of_its_own() -> None:
@@ -322,7 +339,7 @@ async def test_a_receipt_in_parameters_of_its_own() -> None:
                     ],
                 )
                 await until(lambda: heard)
-                assert heard.pop() == Report("smpp", one.name, status)
+                assert heard.pop() == Report("smpp", f"sesame/{one.name}", status)
             await sender.send(sms())
             assert centre.bound == 1
 
