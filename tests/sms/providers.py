@@ -1,7 +1,8 @@
 """Providers of SMS that answer over HTTP as they are documented to, on loopback; and fail so.
 
 A provider is told to be in one mood: accepts, number (it refuses this number), busy, account (it
-does not know us any more), credit, hangs (it takes the request and says nothing), breaks (500).
+does not know us any more), credit, sender (it does not know the name that we send by), hangs (it
+takes the request and says nothing), breaks (500).
 """
 
 import asyncio
@@ -88,6 +89,9 @@ def ovh(self: Provider, request: Request, body: bytes) -> Response:
         return JSONResponse({"creditsLeft": 12.5, "name": "sms-ab1-1"})
     if self.mood in ("busy", "credit"):
         return JSONResponse({"message": self.mood}, 429 if self.mood == "busy" else 402)
+    if self.mood == "sender":
+        said = "Sms sender Sesame does not exists. Please create it first"
+        return JSONResponse({"message": said}, 400)
     asked = json.loads(body)
     to = asked["receivers"][0]
     if self.mood == "number":
@@ -127,6 +131,10 @@ def octopush(self: Provider, request: Request, body: bytes) -> Response:
         return JSONResponse({"code": 1}, 429)
     if self.mood == "credit":
         return JSONResponse({"code": 104, "message": "You have run out of credit."}, 400)
+    if self.mood == "sender":
+        return JSONResponse(
+            {"code": 106, "message": "You have entered the Sender incorrectly."}, 400
+        )
     if self.mood == "number":
         return JSONResponse({"code": 139, "message": "Invalid recipients"}, 422)
     asked = json.loads(body)

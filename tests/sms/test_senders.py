@@ -201,6 +201,7 @@ CAN: dict[str, tuple[str, ...]] = {
     "busy": (*HTTP, "smpp", "gammu", "file"),
     "account": HTTP,
     "credit": ("ovh", "brevo", "octopush", "orange"),
+    "sender": ("ovh", "octopush"),
     "hangs": (*HTTP, "smpp", "apprise"),
     "breaks": (*HTTP, "apprise"),
 }
@@ -273,7 +274,8 @@ async def test_a_busy_provider_refuses_for_now(play: Play, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "mood"), [(name, mood) for mood in ("account", "credit") for name in CAN[mood]]
+    ("name", "mood"),
+    [(name, mood) for mood in ("account", "credit", "sender") for name in CAN[mood]],
 )
 async def test_what_only_the_operator_can_mend(play: Play, name: str, mood: str) -> None:
     """Not the number's fault: it is tried again, and told loudly."""
