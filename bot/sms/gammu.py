@@ -128,10 +128,11 @@ class GammuSms(Simple):
                 continue
             for file in _files(folder):
                 found = OURS.fullmatch(file.name)
-                if found:
-                    file.unlink(missing_ok=True)
-                    self._waiting.pop(found["name"], None)
-                    yield found["name"], status
+                with suppress(OSError):  # what cannot be taken away now is tried again
+                    if found:
+                        file.unlink(missing_ok=True)
+                        self._waiting.pop(found["name"], None)
+                        yield found["name"], status
 
     def _expired(self) -> Iterator[tuple[str, Status]]:
         """Files that nobody should send any more, whichever run has put them there."""
@@ -149,9 +150,10 @@ class GammuSms(Simple):
     def _gone(self) -> Iterator[tuple[str, Status]]:
         """Files that smsd deleted, having sent them."""
         for name, file in list(self._waiting.items()):
-            if not file.exists() and not self._is_aside(file):
-                del self._waiting[name]
-                yield name, Status.HANDED_OVER
+            with suppress(OSError):
+                if not file.exists() and not self._is_aside(file):
+                    del self._waiting[name]
+                    yield name, Status.HANDED_OVER
 
     def _is_aside(self, file: Path) -> bool:
         """Whether it was moved just now: the next look tells where to."""

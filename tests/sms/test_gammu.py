@@ -134,6 +134,19 @@ async def test_what_smsd_puts_aside_as_failed(tmp_path: Path) -> None:
         assert holding_the_code(tmp_path) == []
 
 
+async def test_a_file_that_cannot_be_taken_away_does_not_stop_the_others(tmp_path: Path) -> None:
+    sender = set_up(tmp_path)
+    for folder in ("sent", "failed"):  # stands for one of another user
+        stuck = tmp_path / folder / "OUTC20260310_100000_00_+33612345678_0123456789abcdef.txt"
+        stuck.mkdir()
+    async with running(sender) as heard:
+        taken = await sender.send(sms())
+        (file,) = (tmp_path / "out").iterdir()
+        file.rename(tmp_path / "sent" / file.name)
+        await until(lambda: heard)
+        assert heard == [Report("gammu", taken.message or "", Status.HANDED_OVER)]
+
+
 async def test_what_was_sent_while_we_were_away(tmp_path: Path) -> None:
     """The name of the file is the SMS's: the next run knows it."""
     sender = set_up(tmp_path)
