@@ -825,6 +825,9 @@ class Turn:
 
     def say_text_found(self) -> None:
         """It was sent already, and this is known of it."""
+        if self.heard.found in ("refused", "unclear", "undelivered"):
+            self.say_text_failed()  # we were killed before it was told
+            return
         self._refusal(Reason.ALREADY_TEXTED)
         if self.heard.found in ("handed_over", "delivered"):
             self._say(f"done.text_{self.heard.found}", at=self.heard.moment)

@@ -19,6 +19,10 @@ PATIENCE = 3
 """Seconds for the database, before a provider is answered all the same."""
 
 MOST_AT_ONCE = 1000
+MOST_UNKNOWN = 500
+"""Reports that are looked into, and how many of them before those that nobody knows wait no more:
+where others send by the same account their reports come to us, too, and must not keep ours away.
+"""
 
 
 class SmsReports:
@@ -54,7 +58,10 @@ class SmsReports:
 
     async def _look_into(self, report: Report, noted: asyncio.Event) -> None:
         outbox, now = self._ledger.outbox, self._ledger.clock()
+        known = None
         for seconds in ONCE_MORE:
+            if seconds and len(self._tasks) > MOST_UNKNOWN:
+                break
             await asyncio.sleep(seconds)
             known = await self._ledger.note(
                 outbox.report, report.sender, report.message, report.status.value, now
@@ -62,7 +69,7 @@ class SmsReports:
             noted.set()
             if known is not None:
                 break
-        else:
+        if known is None:
             self._ledger.observe(Reported("unknown"))
             return
         self._ledger.observe(Reported(report.status.value))

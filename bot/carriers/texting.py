@@ -74,7 +74,8 @@ class Texting:
 
     async def lost(self, parcel: Parcel) -> None:
         """It may have left: never again."""
-        await self._finish(parcel, "unclear")
+        find = self._ledger.conversations.address
+        await self._not_sent(await self._ledger.note(find, parcel.chat), parcel, "unclear")
 
     async def _not_sent(self, address: Address | None, parcel: Parcel, failure: str) -> None:
         await self._finish(parcel, failure)

@@ -38,7 +38,10 @@ class AppriseSms(Simple):
         """The service for this number; None where the URL is none of apprise's."""
         digits = to.removeprefix("+")
         url = self._url.replace("{to}", quote(to, safe="")).replace("{digits}", digits)
-        return self._apprise.Apprise.instantiate(url, suppress_exceptions=True)
+        service = self._apprise.Apprise.instantiate(url, suppress_exceptions=True)
+        if service:  # whatever its URL wants: what may have left is not sent again, or elsewhere
+            service.retry, service.redirects = 0, False
+        return service
 
     async def send(self, sms: Sms) -> Taken:
         """Hand it over. "No" may be anything: whether it left, nobody knows."""

@@ -1,7 +1,8 @@
 """SMS by gammu-smsd, through its folders: for a school with a USB modem and a SIM card.
 
 Each text lies in a file until it is sent. So the folders must be closed to others, and no file
-stays there: not when it was sent, not when it failed, not when its code has expired.
+stays there: not when it was sent, not when it failed, not when its code has expired; not of a run
+that was killed.
 """
 
 import asyncio
@@ -11,7 +12,6 @@ import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from secrets import token_hex
 
@@ -21,7 +21,13 @@ from bot.sms.port import Hear, Report, Simple, Sms, SmsFault, SmsRefused, Status
 
 LOOK_EVERY = 1.0  # seconds
 MOST_WAITING = 100  # files: with more, nobody seems to send them
-OURS = re.compile(r"OUTC[0-9]{8}_[0-9]{6}_00_\+[0-9]{3,15}_(?P<name>[0-9a-f]{16})\.txt")
+OURS = re.compile(
+    r"OUTC[0-9]{8}_[0-9]{6}_00_\+[0-9]{3,15}_(?P<name>[0-9a-f]{16})(?:_(?P<until>[0-9]{1,12}))?\.txt"
+)
+"""How our files are called. `until`, seconds since 1970, is when their codes expire."""
+
+DRAFT = ".OUTC"  # how a file is called while it is written
+LONGEST_DRAFT = 60  # seconds; what is older is of a run that was killed
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,18 +48,19 @@ class GammuSms(Simple):
     def __init__(self, config: Path) -> None:
         """`config` is gammu-smsd's own file. Raises BadSetting where it is of no use."""
         self._folders = _read(config)
-        self._waiting: dict[str, tuple[Path, datetime | None]] = {}
+        self._waiting: dict[str, Path] = {}  # what this run has put there
 
     async def send(self, sms: Sms) -> Taken:
         """Put a file into its folder, whole at once."""
         name = token_hex(8)
         at = utc_now().strftime("%Y%m%d_%H%M%S")
-        file = self._folders.outbox / f"OUTC{at}_00_{sms.to}_{name}.txt"
+        until = "" if sms.expires is None else f"_{int(sms.expires.timestamp())}"
+        file = self._folders.outbox / f"OUTC{at}_00_{sms.to}_{name}{until}.txt"
         try:
             await asyncio.to_thread(self._put, file, sms.text)
-        except OSError as error:
-            raise SmsRefused("folder_not_writable", final=False) from error
-        self._waiting[name] = (file, sms.expires)
+        except OSError:  # it names the file, and so the number
+            raise SmsRefused("folder_not_writable", final=False) from None
+        self._waiting[name] = file
         return Taken(self.name, name)
 
     def _put(self, file: Path, text: str) -> None:
@@ -108,7 +115,7 @@ class GammuSms(Simple):
 
     def _news(self) -> list[tuple[str, Status]]:
         """What became of our files since the last look; they are gone afterwards."""
-        return [*self._moved(), *self._gone()]
+        return [*self._moved(), *self._expired(), *self._gone()]
 
     def _moved(self) -> Iterator[tuple[str, Status]]:
         """Files that smsd put aside: of a run of ours before, too."""
@@ -121,23 +128,32 @@ class GammuSms(Simple):
                 continue
             for file in _files(folder):
                 found = OURS.fullmatch(file.name)
-                if found:
-                    file.unlink(missing_ok=True)
+                with suppress(OSError):  # what cannot be taken away now is tried again
+                    if found:
+                        file.unlink(missing_ok=True)
+                        self._waiting.pop(found["name"], None)
+                        yield found["name"], status
+
+    def _expired(self) -> Iterator[tuple[str, Status]]:
+        """Files that nobody should send any more, whichever run has put them there."""
+        now = utc_now().timestamp()
+        for file in _files(self._folders.outbox):
+            found = OURS.fullmatch(file.name)
+            with suppress(OSError):
+                if found and found["until"] and int(found["until"]) <= now:
+                    file.unlink()
                     self._waiting.pop(found["name"], None)
-                    yield found["name"], status
+                    yield found["name"], Status.UNDELIVERED
+                elif file.name.startswith(DRAFT) and file.stat().st_mtime < now - LONGEST_DRAFT:
+                    file.unlink()
 
     def _gone(self) -> Iterator[tuple[str, Status]]:
-        """Files that smsd deleted, having sent them; and those that nobody should send any more."""
-        now = utc_now()
-        for name, (file, expires) in list(self._waiting.items()):
-            if not file.exists() and not self._is_aside(file):
-                del self._waiting[name]
-                yield name, Status.HANDED_OVER
-            elif expires is not None and expires <= now:
-                with suppress(OSError):
-                    file.unlink(missing_ok=True)
+        """Files that smsd deleted, having sent them."""
+        for name, file in list(self._waiting.items()):
+            with suppress(OSError):
+                if not file.exists() and not self._is_aside(file):
                     del self._waiting[name]
-                    yield name, Status.UNDELIVERED
+                    yield name, Status.HANDED_OVER
 
     def _is_aside(self, file: Path) -> bool:
         """Whether it was moved just now: the next look tells where to."""

@@ -1,12 +1,16 @@
 """SMS by HTTP, to any provider that has a profile (bot/sms/profiles.toml)."""
 
+import asyncio
 import hashlib
+import json
 import logging
 import re
+import ssl
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cache
 from hmac import compare_digest
 from secrets import token_hex
 from time import monotonic
@@ -36,7 +40,10 @@ for _name in ("httpx2", "httpcore2"):  # they log addresses, and what is in them
     logging.getLogger(_name).setLevel(logging.CRITICAL)
 
 CONNECT, ANSWER = 3.0, 5.0
-"""Seconds: together less than the outbox's patience; a dead one leaves some for the next."""
+"""Seconds: together less than the outbox's patience; a dead one leaves some for the next.
+
+Together they are the most for one request, too, if its answer trickles in.
+"""
 
 PURPOSE = "sms report "
 HOLE = re.compile(r"\{([a-z_]{1,20})\}")
@@ -54,9 +61,15 @@ _NEVER_LEFT = (
     httpx2.ConnectTimeout,
     httpx2.PoolTimeout,
     httpx2.UnsupportedProtocol,
-    httpx2.InvalidURL,
+    httpx2.LocalProtocolError,  # we would have written what is no HTTP
 )
-_BY_STATUS = {401: "account", 402: "credit", 403: "account", 429: "busy", 503: "busy"}
+_UNFIT = (ValueError, httpx2.InvalidURL)
+"""A request cannot even be made of this: a password with an accent in a header, for example."""
+
+_BY_STATUS = {
+    **{401: "account", 402: "credit", 403: "account", 429: "busy", 503: "busy"},
+    **dict.fromkeys((307, 308, 404, 405), "settings"),  # nobody is at this address
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +81,25 @@ class Way:
     password: str = field(repr=False)
     more: Mapping[str, str] = field(default_factory=dict, repr=False)
     tls: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What a provider says."""
+
+    status: int
+    body: bytes  # no more of it than is read
+
+    def says(self, words: str) -> bool:
+        """Whether these words are in it, in small or large letters."""
+        return words.lower() in self.body.decode("utf-8", "replace").lower()
+
+    def json(self) -> object:
+        """What it is in JSON; None where it is none, or too much."""
+        try:
+            return json.loads(self.body)
+        except (ValueError, RecursionError):
+            return None
 
 
 class HttpSms(Simple):
@@ -114,7 +146,7 @@ class HttpSms(Simple):
         facts = self._facts(sms, reference)
         profile = self._profile
         async with self._client() as client:
-            headers = fill(profile.headers, facts) | await self._authority(client)
+            headers = self._headers(facts) | await self._authority(client)
             try:
                 request = client.build_request(
                     profile.method,
@@ -125,7 +157,10 @@ class HttpSms(Simple):
                     json=fill(profile.json_body, facts) or None,
                 )
                 self._sign(request)
-                answer = await client.send(request)
+            except _UNFIT as error:
+                raise SmsRefused("settings", final=False) from error
+            try:
+                answer = await _answer(client, request)
             except _NEVER_LEFT as error:
                 raise SmsRefused("down", final=False) from error
             except httpx2.HTTPError as error:
@@ -141,20 +176,25 @@ class HttpSms(Simple):
         facts = self._facts(None, "")
         try:
             async with self._client() as client:
-                headers = fill(self._profile.headers, facts) | await self._authority(client)
+                headers = self._headers(facts) | await self._authority(client)
                 url = _address(wanted.url, facts)
                 query = fill(wanted.query, facts) or None
                 request = client.build_request("GET", url, params=query, headers=headers)
                 self._sign(request)
-                answer = await client.send(request)
-        except (*_NEVER_LEFT, httpx2.HTTPError, SmsRefused) as error:
+                answer = await _answer(client, request)
+        except _UNFIT:
+            raise self._fault("has signs in its URL that no request can hold") from None
+        except (httpx2.HTTPError, SmsRefused) as error:
             account = isinstance(error, SmsRefused) and error.kind == "account"
             raise self._account_fault() if account else self._fault("is not reached") from None
-        if answer.status_code in (401, 403):
+        if answer.status in (401, 403) or self._verdict(answer) == "account":
             raise self._account_fault()
-        if answer.status_code not in wanted.good:
-            raise self._fault(f"answers {answer.status_code}")
-        return _credit(_json(answer), wanted.credit, wanted.credit_where)
+        if answer.status not in wanted.good:
+            raise self._fault(f"answers {answer.status}")
+        found = answer.json()
+        if wanted.credit and found is None:
+            raise self._fault("answers something else than its documentation says")
+        return _credit(found, wanted.credit, wanted.credit_where)
 
     def _fault(self, what: str, kind: str = "") -> SmsFault:
         return SmsFault(f"SESAME_SMS: {self.name} at {self._way.host} {what}.", kind)
@@ -190,7 +230,9 @@ class HttpSms(Simple):
         return httpx2.AsyncClient(
             timeout=httpx2.Timeout(ANSWER, connect=CONNECT),
             follow_redirects=False,
+            verify=_trusted(),
             trust_env=False,  # a proxy of the environment would read codes
+            headers={"accept-encoding": "identity"},  # little may be much when it is unpacked
             auth=(self._way.user, self._way.password) if self._profile.auth == "basic" else None,
         )
 
@@ -216,6 +258,10 @@ class HttpSms(Simple):
             }
         return facts
 
+    def _headers(self, facts: Mapping[str, object]) -> dict[str, str]:
+        filled = fill(self._profile.headers, facts)
+        return {name: str(value) for name, value in filled.items()}
+
     async def _authority(self, client: httpx2.AsyncClient) -> dict[str, str]:
         """The header with an OAuth token; a new one where the last is at its end."""
         if self._profile.auth != "oauth":
@@ -227,19 +273,17 @@ class HttpSms(Simple):
     async def _ask_token(self, client: httpx2.AsyncClient) -> None:
         """Whatever goes wrong here, no SMS has left."""
         url = _address(self._profile.token_url, self._facts(None, ""))
+        asking = client.build_request("POST", url, data={"grant_type": "client_credentials"})
+        basic = httpx2.BasicAuth(self._way.user, self._way.password)
         try:
-            answer = await client.post(
-                url,
-                data={"grant_type": "client_credentials"},
-                auth=(self._way.user, self._way.password),
-            )
+            answer = await _answer(client, asking, basic)
         except httpx2.HTTPError as error:
             raise SmsRefused("down", final=False) from error
-        if answer.status_code in (400, 401, 403):
+        if answer.status in (400, 401, 403):
             raise SmsRefused("account", final=False)
-        found = _json(answer)
+        found = answer.json()
         token, lasts = value_at(found, "access_token"), str(value_at(found, "expires_in"))
-        if answer.status_code != 200 or not isinstance(token, str):
+        if answer.status != 200 or not isinstance(token, str):
             raise SmsRefused("down", final=False)
         seconds = int(lasts) if lasts.isascii() and lasts.isdigit() else 0
         self._token, self._token_until = token, monotonic() + seconds - BEFORE_ITS_END
@@ -258,36 +302,62 @@ class HttpSms(Simple):
 
     # ---- the answer --------------------------------------------------------------------------
 
-    def _judge(self, answer: httpx2.Response) -> None:
+    def _judge(self, answer: _Answer) -> None:
         """Raise what the answer means, unless the SMS was accepted."""
         verdict = self._verdict(answer)
         if verdict == "account" and self._profile.auth == "oauth":
             self._token_until = 0.0
         if verdict == "unclear":
-            raise SmsUnclear(f"http_{answer.status_code}")
+            raise SmsUnclear(f"http_{answer.status}")
         if verdict != "accepted":
             raise SmsRefused(verdict, final=verdict in FINAL)
 
-    def _verdict(self, answer: httpx2.Response) -> str:
-        status, found = answer.status_code, _json(answer)
-        words = answer.text[:LONGEST].lower()
+    def _verdict(self, answer: _Answer) -> str:
+        status, found = answer.status, answer.json()
         for rule in self._profile.answers:
-            fits = status in rule.status and rule.says.lower() in words
+            fits = status in rule.status and answer.says(rule.says)
             if fits and (not rule.field or value_at(found, rule.field) not in (None, "")):
                 return rule.verdict
         if status in _BY_STATUS:
             return _BY_STATUS[status]
         return "refused" if 400 <= status < 500 else "unclear"
 
-    def _message(self, answer: httpx2.Response, reference: str) -> str | None:
+    def _message(self, answer: _Answer, reference: str) -> str | None:
         profile = self._profile
         if profile.id == "{reference}":
             return reference
-        found = value_at(_json(answer), profile.id) if profile.id else None
+        found = value_at(answer.json(), profile.id) if profile.id else None
         text = _text(found)
         return (
             text.rpartition(profile.id_ends_after)[2] if profile.id_ends_after else text
         ) or None
+
+
+@cache
+def _trusted() -> ssl.SSLContext:
+    """Whose certificates are. Read once: it takes longer than all else that is done for an SMS."""
+    return httpx2.create_ssl_context(trust_env=False)
+
+
+async def _answer(
+    client: httpx2.AsyncClient, request: httpx2.Request, auth: httpx2.Auth | None = None
+) -> _Answer:
+    """Send a request, and read as much of the answer as matters. Raises httpx2.HTTPError."""
+    own = httpx2.USE_CLIENT_DEFAULT if auth is None else auth
+    try:
+        async with asyncio.timeout(CONNECT + ANSWER):
+            answer = await client.send(request, auth=own, stream=True)
+            try:
+                body = bytearray()
+                async for part in answer.aiter_raw():
+                    body += part
+                    if len(body) > LONGEST:
+                        break
+            finally:
+                await answer.aclose()
+    except TimeoutError:
+        raise httpx2.ReadTimeout("", request=request) from None
+    return _Answer(answer.status_code, bytes(body[:LONGEST]))
 
 
 def minutes_left(expires: datetime | None, now: datetime) -> int | None:
@@ -369,12 +439,3 @@ def _text(found: object) -> str:
     """The name of an SMS as text that can be stored, whatever was sent for one."""
     written = "" if found is None or isinstance(found, dict | list) else str(found)
     return written[:200].encode("utf-8", "replace").decode("utf-8")
-
-
-def _json(answer: httpx2.Response) -> object:
-    if len(answer.content) > LONGEST:
-        return None
-    try:
-        return answer.json()
-    except ValueError:
-        return None

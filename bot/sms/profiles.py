@@ -12,7 +12,16 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from bot.settings import BadSetting
 
 Verdict = Literal[
-    "accepted", "number", "content", "refused", "busy", "down", "account", "credit", "unclear"
+    "accepted",
+    "number",
+    "content",
+    "refused",
+    "busy",
+    "down",
+    "account",
+    "credit",
+    "settings",
+    "unclear",
 ]
 """What an answer means. number, content and refused are final; unclear is never tried again."""
 

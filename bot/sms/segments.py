@@ -20,8 +20,9 @@ def is_gsm(text: str) -> bool:
 
 
 def spelled(text: str) -> str:
-    """The text in the phones' own alphabet: "Loïc" becomes "Loic"."""
-    return "".join(letter if is_gsm(letter) else anyascii(letter) for letter in text)
+    """The text in the phones' own alphabet: "Loïc" becomes "Loic", and "N`Golo" "N'Golo"."""
+    plain = (letter if is_gsm(letter) else anyascii(letter) for letter in text)
+    return "".join(sign if is_gsm(sign) else "'" for sign in "".join(plain))
 
 
 def segments(text: str) -> int:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from time import monotonic
 
 from bot.logs import Event, Log
-from bot.sms.port import Hear, Sms, SmsRefused, SmsSender, Taken, Token
+from bot.sms.port import OPERATORS_FAULT, Hear, Sms, SmsRefused, SmsSender, Taken, Token
 
 log = Log("sms")
 
@@ -57,6 +57,8 @@ class SeveralSms:
                 refused = error
                 member.failed(self._now())
                 log(Event.SMS_NEXT_SENDER, sender=member.sender.name, kind=error.kind)
+                if error.kind in OPERATORS_FAULT:  # the next one hides it from everybody else
+                    log(Event.SMS_ACCOUNT, sender=member.sender.name, kind=error.kind)
             except BaseException:  # a time-out of the caller's, too
                 member.failed(self._now())
                 raise

@@ -4,9 +4,9 @@ import asyncio
 import logging
 import re
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Container
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from secrets import token_hex
 
@@ -16,6 +16,7 @@ from aiosmpplib import (
     TON,
     AbstractBroker,
     AbstractHook,
+    AbstractThrottleHandler,
     DeliverSm,
     GenericNack,
     PduHeader,
@@ -27,6 +28,7 @@ from aiosmpplib import (
     SubmitSm,
     SubmitSmResp,
 )
+from aiosmpplib.correlator import SimpleCorrelator
 from aiosmpplib.retrytimer import SimpleExponentialBackoff
 
 from bot.clock import utc_now
@@ -60,6 +62,8 @@ _REFUSALS: dict[int, tuple[str, bool]] = {
     SmppCommandStatus.ESME_RINVDSTADR: ("number", True),
     SmppCommandStatus.ESME_RINVMSGLEN: ("content", True),
     SmppCommandStatus.ESME_RINVSRCADR: ("settings", False),
+    SmppCommandStatus.ESME_RINVSRCTON: ("settings", False),
+    SmppCommandStatus.ESME_RINVSRCNPI: ("settings", False),
     SmppCommandStatus.ESME_RTHROTTLED: ("busy", False),
     SmppCommandStatus.ESME_RMSGQFUL: ("busy", False),
 }
@@ -96,11 +100,12 @@ _NUMBERED = {
 
 
 class _Queue(AbstractBroker):  # type: ignore[misc]  # the library has no types
-    """What is to be put on the line. What was taken back never is."""
+    """What is to be put on the line."""
 
-    def __init__(self) -> None:
+    def __init__(self, wanted: Container[str]) -> None:
+        """`wanted` are the names of those that are still waited for."""
         self._waiting: asyncio.Queue[SmppMessage] = asyncio.Queue()
-        self.taken_back: set[str] = set()
+        self._wanted = wanted
 
     async def enqueue(self, smpp_message: SmppMessage) -> None:
         """One more."""
@@ -110,9 +115,33 @@ class _Queue(AbstractBroker):  # type: ignore[misc]  # the library has no types
         """The next one. Only asked for while the centre lets us in."""
         while True:
             message = await self._waiting.get()
-            if not isinstance(message, SubmitSm) or message.log_id not in self.taken_back:
+            if not isinstance(message, SubmitSm) or message.log_id in self._wanted:
                 return message
-            self.taken_back.discard(message.log_id)
+
+
+class _Unhurried(AbstractThrottleHandler):  # type: ignore[misc]
+    """The outbox waits where a centre has enough of us; the library would hold all SMS back."""
+
+    async def allow_request(self) -> bool:
+        """Always."""
+        return True
+
+    async def not_throttled(self) -> None:
+        """Nothing is counted."""
+
+    async def throttled(self) -> None:
+        """Nothing is counted."""
+
+    async def throttle_delay(self) -> float:
+        """Never asked for."""
+        return 0.0
+
+
+class _Correlator(SimpleCorrelator):  # type: ignore[misc]
+    """Which answer belongs to what, and no more: receipts find their SMS in the outbox."""
+
+    async def put_delivery(self, smsc_message_id: str, submit_sm: SubmitSm) -> None:
+        """Forget number and text, which the library would keep for three days."""
 
 
 class _Session(ESME):  # type: ignore[misc]
@@ -138,6 +167,15 @@ class _Session(ESME):  # type: ignore[misc]
             self._line.close()
             self._line = None
 
+    async def _end_task(self, task: asyncio.Task[object]) -> None:
+        """End what read and wrote on a connection that is lost.
+
+        At once: the library leaves each half a second, in which what is to be sent goes to nobody,
+        and nobody would know that.
+        """
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
     async def _handle_request(self, pdu: bytes, header: PduHeader) -> SmppMessage | None:
         if header.smpp_command is SmppCommand.DELIVER_SM:
             # Read by `_delivered`: what the library cannot read, it does not acknowledge, and it
@@ -154,9 +192,10 @@ class SmppSms(Simple):
     def __init__(
         self, host: str, port: int, system_id: str, password: str, more: dict[str, str]
     ) -> None:
-        """`more` may have `from` and `type` (the system type).
+        """`more` may have `from`, `type` (the system type) and `ids`.
 
-        Raises BadSetting for what SMPP has no room for.
+        `ids=hex` is for centres that name an SMS in hexadecimal when they take it, and in decimal
+        in its receipt. Raises BadSetting for what SMPP has no room for.
         """
         for what, text, most in (
             ("system id", system_id, 15),
@@ -165,13 +204,16 @@ class SmppSms(Simple):
         ):
             if len(text) > most or not text.isascii():
                 raise BadSetting(f"SESAME_SMS: smpp: a {what} has {most} ASCII letters at most.")
+        if more.get("ids", "hex") != "hex":
+            raise BadSetting("SESAME_SMS: smpp: ids= is hex, or left out.")
+        self._decimal = "ids" in more
         self._where = (host, port)
         self._account = (system_id, password)
         self._type = more.get("type", "")
         self._from = _source(more.get("from", "Sesame"))
-        self._queue = _Queue()
-        self._session: _Session | None = None
         self._on_line: dict[str, asyncio.Event] = {}
+        self._queue = _Queue(self._on_line)
+        self._session: _Session | None = None
         self._answers: dict[str, asyncio.Future[SmppMessage]] = {}
         self._hear: Hear | None = None
 
@@ -182,6 +224,8 @@ class SmppSms(Simple):
             system_type=self._type,
             hook=_Hook(self),
             broker=self._queue,
+            throttle_handler=_Unhurried(),
+            correlator=_Correlator(self.name),
             retry_timer=SimpleExponentialBackoff(AGAIN_AFTER, DOUBLED),
             socket_timeout=LEAVES,
             enquire_link_interval=30.0,
@@ -234,11 +278,21 @@ class SmppSms(Simple):
             except TimeoutError:
                 raise SmsUnclear("no_answer") from None
         finally:
-            if not on_line.is_set():
-                self._queue.taken_back.add(name)
             self._on_line.pop(name, None)
             self._answers.pop(name, None)
-        return _taken(said)
+        name_there = _name_of(said)
+        return Taken(self.name, self._named(name_there, 16) if name_there else None)
+
+    def _named(self, name: str, base: int) -> str:
+        """The centre's name for an SMS, as answers and receipts both have it.
+
+        Two operators may count alike. Several centres of one know us by one system id, and each may
+        have the receipt of an SMS that another took.
+        """
+        if self._decimal:
+            with suppress(ValueError):
+                name = str(int(name, base))
+        return f"{self._account[0]}/{name}"
 
     async def _leaves(self, on_line: asyncio.Event, session: _Session) -> None:
         try:
@@ -272,8 +326,14 @@ class SmppSms(Simple):
     # ---- what comes in -----------------------------------------------------------------------
 
     def leaving(self, message: SmppMessage) -> None:
-        """It is about to be written: from now on nobody knows, until there is an answer."""
-        if isinstance(message, SubmitSm) and message.log_id in self._on_line:
+        """It is about to be written: from now on nobody knows, until there is an answer.
+
+        Raises ValueError, by which the library lets it be, for one of which it was said that it
+        surely did not leave: wherever it was held up, it must not leave now.
+        """
+        if isinstance(message, SubmitSm):
+            if message.log_id not in self._on_line:
+                raise ValueError
             self._on_line[message.log_id].set()
 
     def answered(self, message: SubmitSmResp | GenericNack) -> None:
@@ -293,7 +353,7 @@ class SmppSms(Simple):
         """A receipt, perhaps of a run before this one."""
         report = _report(self.name, pdu)
         if report is not None and self._hear is not None:
-            await self._hear(report)
+            await self._hear(replace(report, message=self._named(report.message, 10)))
 
 
 class _Hook(AbstractHook):  # type: ignore[misc]
@@ -344,12 +404,13 @@ def _source(sender: str) -> PhoneNumber:
     return PhoneNumber(digits, TON.INTERNATIONAL, NPI.ISDN)
 
 
-def _taken(said: SmppMessage) -> Taken:
+def _name_of(said: SmppMessage) -> str:
+    """What the centre calls the SMS that it took. Raises SmsRefused where it did not."""
     status = getattr(said, "command_status", None)
     if not isinstance(said, SubmitSmResp):
         raise SmsRefused("down", final=False)
     if status == SmppCommandStatus.ESME_ROK:
-        return Taken(SmppSms.name, said.message_id or None)
+        return str(said.message_id or "")
     kind, final = _REFUSALS.get(int(status or 0), ("down", False))
     raise SmsRefused(kind, final=final)
 

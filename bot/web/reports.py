@@ -7,6 +7,7 @@ no report opens anything, or counts for a limit.
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -47,5 +48,7 @@ def _facts(body: bytes) -> Mapping[str, Any]:
     try:
         found = json.loads(body) if body else {}
     except (ValueError, RecursionError):
-        return dict(parse_qsl(body.decode("utf-8", "replace"), max_num_fields=100))
+        with suppress(ValueError):  # fields without end
+            return dict(parse_qsl(body.decode("utf-8", "replace"), max_num_fields=100))
+        return {}
     return found if isinstance(found, dict) else {}

@@ -8,7 +8,7 @@ import pytest
 
 from bot.sms import Report, Sms, SmsRefused, SmsUnclear, Status, Taken
 from flows.states import S
-from storage.database import every
+from storage.database import every, run
 from storage.outbox import SMS
 from tests.conversations.conftest import MeetCore
 from tests.conversations.roads import ALL_TO_DONE, CODE_OF_MARIE, MARIE, everybody
@@ -26,9 +26,13 @@ class Provider(Phone):
     """Phones behind a provider that can be told what to say."""
 
     says: Exception | None = None
+    hangs: asyncio.Event | None = None
 
     async def send(self, sms: Sms) -> Taken:
         """Take it, unless something else was ordered."""
+        if self.hangs is not None:
+            self.hangs.set()
+            await asyncio.Event().wait()
         if self.says is not None:
             raise self.says
         return await super().send(sms)
@@ -222,6 +226,39 @@ async def test_an_identifier_that_did_not_arrive(meet_core: MeetCore, lang: str)
     assert len(parent.sms.received) == 3
 
 
+@pytest.mark.parametrize("when", ["before it is told", "before that is noted"])
+async def test_an_identifier_of_which_nobody_knows_after_a_kill(
+    meet_core: MeetCore, lang: str, when: str
+) -> None:
+    """That it was sent is not said any more: it can be asked for again."""
+    parent = await meet_core(lang=lang, sms=Provider())
+    await parent.follows(*ALL_TO_DONE)
+    sender = provider(parent)
+    sender.hangs = asyncio.Event()
+    pressing = asyncio.create_task(parent.does("[text_me]"))
+    await sender.hangs.wait()
+    doors = parent.parent.service.doors
+    if when == "before it is told":  # the outbox knows of it, and the conversation does not
+        await doors.database.run(run(
+            "UPDATE outbox SET status = 'failed', report = 'unclear', body = NULL"
+            " WHERE kind = 'sms' AND status = 'sending'"
+        ))  # fmt: skip
+    sender.hangs = None
+    parent.parent.replies.clear()
+    await parent.follows("(restart)")
+    await pressing
+    await parent.parent.service.delivery.settle()
+    if when == "before that is noted":
+        parent.hears("done.text_failed")
+    else:
+        assert parent.reads == ""
+        await parent.follows("[text_me]")
+        parent.hears("done.text_failed")
+    await parent.follows("[text_me]")
+    parent.hears("done.texted")
+    assert len(parent.sms.received) == 2  # the code, and this
+
+
 # ---- reports as they come --------------------------------------------------------------------
 
 ORDERS = [
@@ -261,6 +298,23 @@ async def test_reports_of_what_nobody_sent(
     assert parent.reads == ""
     await parent.follows("[nothing_arrives]")
     parent.hears("no_sms.handed_over", at=handed)
+
+
+async def test_reports_of_others_do_not_keep_ours_away(
+    meet_core: MeetCore, lang: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody sends thousands of SMS by the same account, and their reports come to us, too."""
+    monkeypatch.setattr("bot.carriers.reports.ONCE_MORE", (0.0, 60.0))
+    monkeypatch.setattr("bot.carriers.reports.MOST_AT_ONCE", 20)
+    monkeypatch.setattr("bot.carriers.reports.MOST_UNKNOWN", 10)
+    parent = await shares(meet_core, lang)
+    await parent.follows("[yes]")
+    at = parent.clock.now
+    for number in range(100):
+        await parent.parent.service.reports.hear(Report("phone", f"x{number}", Status.DELIVERED))
+    await parent.parent.service.reports.hear(Report("phone", "1", Status.DELIVERED))
+    await parent.follows("[nothing_arrives]")
+    parent.hears("no_sms.delivered", at=at)
 
 
 async def test_a_report_that_comes_before_the_outbox_knows_its_name(

@@ -9,6 +9,7 @@ import pytest
 
 from bot.app import carriers
 from bot.carriers.ledger import Ledger, Together
+from bot.carriers.mailing import Mailing
 from bot.channel import Reply
 from bot.delivery import WORKER, Delivery
 from bot.telegram.polling import POLLING
@@ -16,16 +17,17 @@ from flows.chat import Chat
 from flows.inputs import FromWorld
 from flows.secret import Secret
 from storage.conversations import Address, Conversations
-from storage.database import Database, Work, connect, every, one
-from storage.outbox import REPLY, SMS, Outbox
+from storage.database import Database, Work, connect, every, one, run
+from storage.outbox import EMAIL, REPLY, SMS, TELL, Outbox
 from storage.vault import Vault
 from tests.bot.test_delivery import Messenger, Provider
+from tests.bot.test_mailing import Post
 from tests.helpers.clock import Clock
 from tests.helpers.parent import SECRET
 from tests.helpers.postgres import Postgres
 
 Begin = Callable[[], Awaitable["tuple[Process, Messenger, Provider]"]]
-"""Begins a process; the messenger and the provider are the same for all."""
+"""Begins a process; the messenger, the provider and the mail server are the same for all."""
 
 VAULT = Vault(Secret(SECRET))
 OUTBOX, CONVERSATIONS = Outbox(VAULT), Conversations(VAULT)
@@ -34,16 +36,47 @@ OUTBOX, CONVERSATIONS = Outbox(VAULT), Conversations(VAULT)
 class Process:
     """What a process has of its own: connections, and a delivery. The world outside is one."""
 
-    def __init__(self, database: Database, clock: Clock, outside: Messenger, sms: Provider) -> None:
+    def __init__(
+        self, database: Database, clock: Clock, outside: Messenger, sms: Provider, post: Post
+    ) -> None:
         self.database = database
+        self.post = post
+        self.clock = clock
+        self.slow: asyncio.Event | None = None  # a turn begins, and does not end
         ledger = Ledger(database, CONVERSATIONS, OUTBOX, clock, self._tell)
         channels = {"here": outside}
-        self.delivery = Delivery(ledger, carriers(ledger, channels, sms), channels)
+        ways = {**carriers(ledger, channels, sms), EMAIL: Mailing(ledger, post, VAULT)}
+        self.delivery = Delivery(ledger, ways, channels)
 
     async def _tell(
         self, address: Address, happened: FromWorld, together: Together | None = None, /
     ) -> None:
-        """Nobody is told in these tests."""
+        """Stored as a turn is: whole, or not at all."""
+        if self.slow is not None:
+            self.slow.set()
+            await asyncio.Event().wait()
+
+        def turn() -> Work[None]:
+            if together is None or (yield from together(self.clock())):
+                what = getattr(happened, "identifier", type(happened).__name__)
+                yield from run("INSERT INTO heard VALUES (?, ?)", address.place, what)
+
+        await self.database.run(turn())
+
+    async def heard(self) -> dict[str, list[str]]:
+        """What each conversation was told."""
+        told: dict[str, list[str]] = {}
+        for place, what in await self.database.run(every("SELECT place, what FROM heard")):
+            told.setdefault(place, []).append(what)
+        return told
+
+    async def takes_over(self) -> None:
+        """Go on until nothing waits; what another left, too, once it is seen to be dead."""
+        waits = "SELECT 1 FROM outbox WHERE status IN ('waiting', 'sending')"
+        async with asyncio.timeout(5):
+            while await self.database.run(every(waits)):
+                await self.delivery.look()
+                await self.delivery.settle(later=False)
 
     async def dies(self) -> None:
         """End at once: nothing is finished, all connections are gone."""
@@ -53,11 +86,14 @@ class Process:
 
 @pytest.fixture
 async def begins(postgres: Postgres) -> AsyncIterator[Begin]:
-    url, clock, outside, sms = postgres.fresh(), Clock(), Messenger(), Provider()
+    url, clock, outside, sms, post = postgres.fresh(), Clock(), Messenger(), Provider(), Post()
     async with AsyncExitStack() as stack:
 
         async def begin() -> tuple[Process, Messenger, Provider]:
-            process = Process(await connect(url), clock, outside, sms)
+            process = Process(await connect(url), clock, outside, sms, post)
+            await process.database.run(
+                run("CREATE TABLE IF NOT EXISTS heard (place text, what text)")
+            )
             stack.push_async_callback(process.dies)
             return process, outside, sms
 
@@ -83,6 +119,31 @@ def put_sms() -> Work[None]:
     yield from CONVERSATIONS.save(chat, address, Chat(), None, now)
     body = {"to": "+33612345678", "text": "482913"}
     yield from OUTBOX.add(chat, SMS, body, now, now + timedelta(minutes=30))
+
+
+def put_mail(places: int, *, code: bool) -> Work[None]:
+    """A mail for each of so many chats: a code, or a notice of an account."""
+    now = Clock().now
+    for place in range(places):
+        address = Address("here", f"{place}")
+        chat = CONVERSATIONS.key(address) if code else f"account:{place}".encode()
+        if code:
+            yield from CONVERSATIONS.save(chat, address, Chat(), None, now)
+        body = {"to": f"{place}@exemple.example", "subject": "S", "text": "482913", "code": code}
+        yield from OUTBOX.add(chat, EMAIL, body, now, now + timedelta(minutes=30) if code else None)
+
+
+def put_words(places: int, words: int) -> Work[None]:
+    """So many things that each of so many conversations is to be told."""
+    now = Clock().now
+    for place in range(places):
+        address = Address("here", f"{place}")
+        chat = CONVERSATIONS.key(address)
+        yield from CONVERSATIONS.save(chat, address, Chat(), None, now)
+        for number in range(words):
+            facts = {"identifier": f"{number}", "why": "password"}
+            body = {"input": "SignedOut", "facts": facts}
+            yield from OUTBOX.add(chat, TELL, body, now)
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -163,6 +224,60 @@ async def test_two_who_find_what_is_left_do_not_both_send_it(begins: Begin) -> N
     await other.database.run(OUTBOX.try_later(found, Clock().now))
     rows = await other.database.run(every("SELECT status, worker, attempts FROM outbox"))
     assert rows == [("sending", 2, 1)]
+
+
+async def test_each_mail_leaves_once_and_each_word_is_told_once(begins: Begin) -> None:
+    people = [(await begins())[0] for _ in range(3)]
+    for process in people:
+        await process.delivery.look()
+    await people[0].database.run(put_words(places=20, words=3))
+    await people[0].database.run(put_mail(places=20, code=True))
+    await asyncio.gather(*(process.delivery.look() for process in people))
+    await asyncio.gather(*(process.delivery.settle() for process in people))
+    sent = sorted(mail.to for mail in people[0].post.tried)
+    assert sent == sorted(f"{place}@exemple.example" for place in range(20))
+    assert await people[0].heard() == {f"{place}": list("012") for place in range(20)}
+    workers = "SELECT count(DISTINCT worker) FROM outbox WHERE kind = ?"
+    for kind in (EMAIL, TELL):
+        row = await people[0].database.run(one(workers, kind))
+        assert row is not None
+        assert row[0] > 1  # nobody did it alone
+
+
+@pytest.mark.parametrize("code", [True, False])
+async def test_a_mail_of_a_dead_process(begins: Begin, code: bool) -> None:
+    """A code is not sent again, and its conversation told; a notice is, under the same name."""
+    one_, _, _ = await begins()
+    other, _, _ = await begins()
+    one_.post.faults.append(asyncio.Event())
+    await one_.database.run(put_mail(places=1, code=code))
+    await one_.delivery.look()
+    await until(lambda: bool(one_.post.tried))
+    await other.delivery.look()
+    await other.delivery.settle()
+    assert len(other.post.tried) == 1  # the first is at it, and lives
+    await one_.dies()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("bot.carriers.mailing.AGAIN", 0)
+        await other.takes_over()
+    names = [mail.name for mail in other.post.tried]
+    assert names == names[:1] * (1 if code else 2)
+    assert await other.heard() == ({"0": ["EmailFailed"]} if code else {})
+
+
+async def test_what_a_dead_process_was_telling_is_told_once(begins: Begin) -> None:
+    one_, _, _ = await begins()
+    other, _, _ = await begins()
+    one_.slow = asyncio.Event()
+    await one_.database.run(put_words(places=1, words=2))
+    await one_.delivery.look()
+    await one_.slow.wait()
+    await other.delivery.look()
+    await other.delivery.settle()
+    assert await other.heard() == {}  # the first is at it, and lives
+    await one_.dies()
+    await other.takes_over()
+    assert await other.heard() == {"0": ["0", "1"]}
 
 
 async def test_a_lost_connection_is_noticed(begins: Begin, postgres: Postgres) -> None:

@@ -58,6 +58,8 @@ bearerbox-host = 127.0.0.1
 bearerbox-port = {boxes}
 sendsms-port = {sendsms}
 sendsms-interface = 127.0.0.1
+http-request-retry = 30
+http-queue-delay = 1
 log-file = "{folder}/smsbox.log"
 log-level = 2
 

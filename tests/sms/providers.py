@@ -1,7 +1,8 @@
 """Providers of SMS that answer over HTTP as they are documented to, on loopback; and fail so.
 
 A provider is told to be in one mood: accepts, number (it refuses this number), busy, account (it
-does not know us any more), credit, hangs (it takes the request and says nothing), breaks (500).
+does not know us any more), credit, sender (it does not know the name that we send by), hangs (it
+takes the request and says nothing), breaks (500).
 """
 
 import asyncio
@@ -80,11 +81,17 @@ def ovh(self: Provider, request: Request, body: bytes) -> Response:
     signed = hashlib.sha1("+".join((*parts, head["x-ovh-timestamp"])).encode()).hexdigest()
     good = head["x-ovh-signature"] == f"$1${signed}" and head["x-ovh-application"] == "user"
     if not good or self.mood == "account":
-        return JSONResponse({"message": "Invalid signature"}, 403 if good else 400)
+        if good:
+            return JSONResponse({"errorCode": "INVALID_CREDENTIAL", "message": "no"}, 403)
+        wrong = {"errorCode": "INVALID_SIGNATURE", "httpCode": "400 Bad Request"}
+        return JSONResponse({**wrong, "message": "Invalid signature"}, 400)
     if request.method == "GET":
         return JSONResponse({"creditsLeft": 12.5, "name": "sms-ab1-1"})
     if self.mood in ("busy", "credit"):
         return JSONResponse({"message": self.mood}, 429 if self.mood == "busy" else 402)
+    if self.mood == "sender":
+        said = "Sms sender Sesame does not exists. Please create it first"
+        return JSONResponse({"message": said}, 400)
     asked = json.loads(body)
     to = asked["receivers"][0]
     if self.mood == "number":
@@ -120,11 +127,18 @@ def octopush(self: Provider, request: Request, body: bytes) -> Response:
         return JSONResponse({"code": 101, "message": "Bad credentials"}, 401)
     if request.url.path.endswith("check-balance"):
         return JSONResponse({"amount": 12.5, "unit": "sms"})
-    if self.mood in ("busy", "credit"):
-        return JSONResponse({"code": 1}, 429 if self.mood == "busy" else 402)
+    if self.mood == "busy":
+        return JSONResponse({"code": 1}, 429)
+    if self.mood == "credit":
+        return JSONResponse({"code": 104, "message": "You have run out of credit."}, 400)
+    if self.mood == "sender":
+        return JSONResponse(
+            {"code": 106, "message": "You have entered the Sender incorrectly."}, 400
+        )
     if self.mood == "number":
         return JSONResponse({"code": 139, "message": "Invalid recipients"}, 422)
     asked = json.loads(body)
+    assert asked["auto_optimize_text"] is False
     self.takes(asked["recipients"][0]["phone_number"], asked["text"], None)
     return JSONResponse({"sms_ticket": f"sms_{len(self.got):06d}", "number_of_contacts": 1}, 201)
 
@@ -140,9 +154,7 @@ def orange(self: Provider, request: Request, body: bytes) -> Response:
     if request.headers["authorization"] != "Bearer t0k":
         return JSONResponse({"code": 42}, 401)
     if request.method == "GET":
-        service = {"country": "FRA", "availableUnits": 12.5}
-        contracts = {"contracts": [{"serviceContracts": [service]}]}
-        return JSONResponse({"partnerContracts": contracts})
+        return JSONResponse([{"country": "CIV", "availableUnits": 12.5, "status": "ACTIVE"}])
     if self.mood == "busy":
         return JSONResponse({"code": 53}, 429)
     if self.mood == "credit":

@@ -1,6 +1,7 @@
 """gammu-smsd for real, with its dummy phone; and its folders, played by the test."""
 
 import asyncio
+import os
 import shutil
 import signal
 from collections.abc import AsyncIterator
@@ -46,6 +47,11 @@ def set_up(folder: Path, sent: str = "sent", more: str = "") -> GammuSms:
     for name in ("phone", "out", "sent", "failed", "in"):
         (folder / name).mkdir(mode=0o700)
     (folder / "smsdrc").write_text(CONFIG.format(folder, sent) + more)
+    return again(folder)
+
+
+def again(folder: Path) -> GammuSms:
+    """Another run on the same folders."""
     settings = test_settings(Path("unused"), sms=f"gammu:{folder / 'smsdrc'}")
     sender = sms_sender(settings, lambda _to, _text: None)
     assert isinstance(sender, GammuSms)
@@ -128,20 +134,51 @@ async def test_what_smsd_puts_aside_as_failed(tmp_path: Path) -> None:
         assert holding_the_code(tmp_path) == []
 
 
+async def test_a_file_that_cannot_be_taken_away_does_not_stop_the_others(tmp_path: Path) -> None:
+    sender = set_up(tmp_path)
+    for folder in ("sent", "failed"):  # stands for one of another user
+        stuck = tmp_path / folder / "OUTC20260310_100000_00_+33612345678_0123456789abcdef.txt"
+        stuck.mkdir()
+    async with running(sender) as heard:
+        taken = await sender.send(sms())
+        (file,) = (tmp_path / "out").iterdir()
+        file.rename(tmp_path / "sent" / file.name)
+        await until(lambda: heard)
+        assert heard == [Report("gammu", taken.message or "", Status.HANDED_OVER)]
+
+
 async def test_what_was_sent_while_we_were_away(tmp_path: Path) -> None:
     """The name of the file is the SMS's: the next run knows it."""
     sender = set_up(tmp_path)
     taken = await sender.send(sms())
     (file,) = (tmp_path / "out").iterdir()
     file.rename(tmp_path / "sent" / file.name)
-    settings = test_settings(Path("unused"), sms=f"gammu:{tmp_path / 'smsdrc'}")
-    other = sms_sender(settings, lambda _to, _text: None)
-    assert isinstance(other, GammuSms)
+    other = again(tmp_path)
     (tmp_path / "sent" / "OUTsomebody-elses.txt").write_text("not ours")
     async with running(other) as heard:
         await until(lambda: heard)
         assert heard == [Report("gammu", taken.message or "", Status.HANDED_OVER)]
     assert [left.name for left in (tmp_path / "sent").iterdir()] == ["OUTsomebody-elses.txt"]
+
+
+async def test_a_code_that_waited_while_we_were_away_is_not_sent_late(tmp_path: Path) -> None:
+    """The modem may be back tomorrow: the file of a run that was killed is taken away in time."""
+    await set_up(tmp_path).send(sms(minutes=0.01))
+    lasting = Sms(2, HERE, "your identifier", None)  # which is still of use
+    sender = again(tmp_path)
+    taken = await sender.send(lasting)
+    draft = tmp_path / "out" / ".OUTC20260310_100000_00_+33612345678_0123456789abcdef.txt"
+    draft.write_bytes(TEXT.encode("utf-16"))  # it was killed while it wrote
+    os.utime(draft, (0, 0))
+    (expired,) = [file for file in (tmp_path / "out").glob("OUT*") if file.name.count("_") == 5]
+    name = expired.name.split("_")[-2]
+    async with running(sender) as heard:
+        await until(lambda: heard)
+        assert heard == [Report("gammu", name, Status.UNDELIVERED)]
+        assert holding_the_code(tmp_path) == []
+        (left,) = (tmp_path / "out").iterdir()
+        assert taken.message is not None
+        assert taken.message in left.name
 
 
 async def test_folders_that_others_can_read_get_no_code(tmp_path: Path) -> None:

@@ -67,9 +67,11 @@ class Desk:
 
 
 @asynccontextmanager
-async def desk(kannel: Kannel, port: int | None = None) -> AsyncIterator[Desk]:
-    """Run the sender of this Kannel, and answer to its reports."""
-    address = f"127.0.0.1:{port or free_port()}"
+async def desk(
+    kannel: Kannel, while_away: Callable[[HttpSms], Awaitable[object]] | None = None
+) -> AsyncIterator[Desk]:
+    """Run the sender of this Kannel, and answer to its reports; first do what is done without."""
+    address = f"127.0.0.1:{free_port()}"
     settings = test_settings(Path("unused"), sms=kannel.url, listen=address)
     sender, heard = sms_sender(settings, lambda _to, _text: None), list[Report]()
     assert isinstance(sender, HttpSms)
@@ -77,11 +79,11 @@ async def desk(kannel: Kannel, port: int | None = None) -> AsyncIterator[Desk]:
     async def hear(report: Report) -> None:
         heard.append(report)
 
-    async with (
-        sender.running(hear, lambda purpose: purpose.replace(" ", "-") + "-token"),
-        listening(address, application(routes(sender))),
-    ):
-        yield Desk(sender, heard)
+    async with sender.running(hear, lambda purpose: purpose.replace(" ", "-") + "-token"):
+        if while_away is not None:
+            await while_away(sender)
+        async with listening(address, application(routes(sender))):
+            yield Desk(sender, heard)
 
 
 def sms(text: str = TEXT, to: str = HERE) -> Sms:
@@ -97,6 +99,20 @@ async def test_it_arrives_and_is_reported(kannel: Kannel) -> None:
         assert own.of(taken.message) == [Status.HANDED_OVER, Status.DELIVERED]
         assert f"<Sesame {HERE} text {TEXT}>" in shown(kannel)
         assert shown(kannel).count(TEXT) == 1
+
+
+async def test_reports_that_come_while_we_are_away_are_repeated(kannel: Kannel) -> None:
+    """As docs/deploy/kannel.conf sets it up: between two runs of ours nothing is lost."""
+
+    async def sends(sender: HttpSms) -> None:
+        before = shown(kannel).count(TEXT)
+        await sender.send(sms())
+        await until(lambda: shown(kannel).count(TEXT) > before)
+        await asyncio.sleep(0.5)  # it has tried to tell us
+
+    async with desk(kannel, sends) as own:
+        both = {Status.HANDED_OVER, Status.DELIVERED}
+        await until(lambda: {report.status for report in own.heard} == both)
 
 
 async def test_what_the_phones_alphabet_does_not_have_arrives_too(kannel: Kannel) -> None:

@@ -6,11 +6,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from gsm0338 import Codec
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bot.rendering import Renderer
-from bot.sms.segments import is_gsm, segments
+from bot.sms.segments import is_gsm, segments, spelled
 from flows.policy import Policy
 
 GSM = (
@@ -64,6 +64,13 @@ def test_as_many_as_the_bytes_need(text: str) -> None:
 @given(st.text(max_size=300), st.text(max_size=20))
 def test_more_text_never_takes_fewer(text: str, more: str) -> None:
     assert segments(text) <= segments(text + more)
+
+
+@given(st.text(max_size=40))
+@example("عمر")
+@example("N`Golo")
+def test_every_name_can_be_spelled(name: str) -> None:
+    assert is_gsm(spelled(name))
 
 
 @pytest.mark.parametrize("lang", ["fr", "en"])

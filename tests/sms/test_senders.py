@@ -44,7 +44,12 @@ class Stage:
     provider: Provider | None = None
 
 
-def build(tmp_path: Path, url: str, listen: str | None = None) -> SmsSender:
+def build(
+    tmp_path: Path,
+    url: str,
+    listen: str | None = None,
+    show: Callable[[str, str], None] = lambda _to, _text: None,
+) -> SmsSender:
     profiles = tmp_path / "profiles.toml"
     profiles.write_text(OWN_PROFILE)
     settings = test_settings(
@@ -54,7 +59,7 @@ def build(tmp_path: Path, url: str, listen: str | None = None) -> SmsSender:
         listen=listen,
         public_url="https://sesame.ecole.fr",
     )
-    return sms_sender(settings, lambda _to, _text: None)
+    return sms_sender(settings, show)
 
 
 MORE = {
@@ -137,6 +142,35 @@ async def by_file(tmp_path: Path) -> AsyncIterator[Stage]:
 
 
 @asynccontextmanager
+async def by_console(tmp_path: Path) -> AsyncIterator[Stage]:
+    """A screen."""
+    shown: list[tuple[str, str]] = []
+    sender = build(tmp_path, "console:", show=lambda to, text: shown.append((to, text)))
+    yield Stage(sender, lambda: shown, lambda _mood: None)
+
+
+@asynccontextmanager
+async def by_gammu(tmp_path: Path) -> AsyncIterator[Stage]:
+    """The folder from which gammu-smsd takes what it sends (for real in test_gammu.py)."""
+    folder, away = tmp_path / "out", tmp_path / "away"
+    folder.mkdir(mode=0o700)
+    config = tmp_path / "smsdrc"
+    config.write_text(f"[smsd]\nservice = files\noutboxpath = {folder}\n")
+
+    def arrived() -> list[tuple[str, str]]:
+        files = sorted(folder.glob("OUT*"), key=lambda file: file.stat().st_mtime_ns)
+        return [(file.name.split("_")[3], file.read_bytes().decode("utf-16")) for file in files]
+
+    def mood(word: str) -> None:
+        if word == "busy":
+            folder.rename(away)
+        elif away.is_dir():
+            away.rename(folder)
+
+    yield Stage(build(tmp_path, f"gammu:{config}"), arrived, mood)
+
+
+@asynccontextmanager
 async def by_apprise(tmp_path: Path) -> AsyncIterator[Stage]:
     """Its plain JSON service stands for all of its services."""
 
@@ -156,17 +190,22 @@ async def by_apprise(tmp_path: Path) -> AsyncIterator[Stage]:
         )
 
 
+OTHERS = {
+    **{"smpp": by_smpp, "gammu": by_gammu, "apprise": by_apprise},
+    **{"file": by_file, "console": by_console},
+}
 HTTP = ("kannel", "ovh", "brevo", "octopush", "orange", "own")
-ALL = (*HTTP, "smpp", "file", "apprise")
+ALL = (*HTTP, *OTHERS)
 CAN: dict[str, tuple[str, ...]] = {
     "number": (*HTTP, "smpp"),
-    "busy": (*HTTP, "smpp", "file"),
+    "busy": (*HTTP, "smpp", "gammu", "file"),
     "account": HTTP,
     "credit": ("ovh", "brevo", "octopush", "orange"),
+    "sender": ("ovh", "octopush"),
     "hangs": (*HTTP, "smpp", "apprise"),
     "breaks": (*HTTP, "apprise"),
 }
-"""Who can be in which mood. apprise says yes or no, and a file is there or not."""
+"""Who can be in which mood. apprise says yes or no; a file or a folder is there or not."""
 
 
 @pytest.fixture
@@ -180,8 +219,7 @@ async def play(
     async def begin(name: str) -> Stage:
         if name in HTTP:
             return await stack.enter_async_context(over_http(name, tmp_path))
-        ways = {"smpp": by_smpp, "file": by_file, "apprise": by_apprise}
-        return await stack.enter_async_context(ways[name](tmp_path))
+        return await stack.enter_async_context(OTHERS[name](tmp_path))
 
     return begin
 
@@ -236,7 +274,8 @@ async def test_a_busy_provider_refuses_for_now(play: Play, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "mood"), [(name, mood) for mood in ("account", "credit") for name in CAN[mood]]
+    ("name", "mood"),
+    [(name, mood) for mood in ("account", "credit", "sender") for name in CAN[mood]],
 )
 async def test_what_only_the_operator_can_mend(play: Play, name: str, mood: str) -> None:
     """Not the number's fault: it is tried again, and told loudly."""
@@ -261,8 +300,28 @@ async def test_nobody_knows_whether_it_left(play: Play, name: str, mood: str) ->
         await stage.sender.send(sms())
 
 
+@pytest.mark.parametrize("status", [500, 307])
+async def test_apprise_neither_tries_again_nor_goes_elsewhere(tmp_path: Path, status: int) -> None:
+    """It would do both by itself, and a second SMS leave or a code go to somebody else."""
+    asked = []
+
+    def serve(_: Provider, request: Request, _body: bytes) -> Response:
+        asked.append(request.url.path)
+        return Response(status_code=status, headers={"location": "/elsewhere"})
+
+    async with Provider(serve=serve).answering() as provider:
+        more = "retry=2&wait=0&redirect=yes"
+        sender = build(tmp_path, f"apprise:json://127.0.0.1:{provider.port}/{{digits}}?{more}")
+        with pytest.raises(SmsUnclear):
+            await sender.send(sms())
+    assert asked == [f"/{HERE[1:]}"]
+
+
 @pytest.mark.parametrize("name", [*HTTP, "smpp"])
-async def test_a_provider_that_is_not_there_got_nothing(tmp_path: Path, name: str) -> None:
+async def test_a_provider_that_is_not_there_got_nothing(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.sms.smpp.LEAVES", 0.3)
     port = free_port()
     for host in (f"127.0.0.1:{port}", f"no-such-host.invalid:{port}"):
         url = f"{name}://user:secret@{host}?from=Sesame&{MORE.get(name, '')}"
@@ -311,14 +370,16 @@ async def test_the_doctor_sees_a_wrong_password(play: Play, name: str) -> None:
     with pytest.raises(SmsFault) as fault:
         await stage.wrong.check()
     assert "wrong-password" not in str(fault.value)
-    if name != "ovh":  # which answers 400 to a wrong signature
-        assert "does not know this user and password" in str(fault.value)
+    assert "does not know this user and password" in str(fault.value)
+    with pytest.raises(SmsRefused) as refused:  # and nobody's number is wrong because of that
+        await stage.wrong.send(sms())
+    assert (refused.value.kind, refused.value.final) == ("account", False)
 
 
 # ---- reports ---------------------------------------------------------------------------------
 
 REPORTED: dict[str, tuple[Callable[[str, str], dict[str, object]], str, str, str]] = {
-    "ovh": (lambda name, word: {"id": name, "ptt": word}, "3", "4", "5"),
+    "ovh": (lambda name, word: {"id": name, "ptt": word}, "2", "4", "5"),
     "brevo": (
         lambda name, word: {"messageId": int(name), "msg_status": word},
         *("sent", "delivered", "hard_bounce"),
@@ -339,6 +400,10 @@ REPORTED: dict[str, tuple[Callable[[str, str], dict[str, object]], str, str, str
 }
 
 
+UNKNOWN = {"ovh": "6", "octopush": "UNKNOWN_DELIVERY", "orange": "DeliveryUncertain"}
+"""What a provider says where it does not know either."""
+
+
 @pytest.mark.parametrize("name", REPORTED)
 async def test_reports_in_the_providers_own_words(play: Play, name: str) -> None:
     stage = await play(name)
@@ -348,7 +413,7 @@ async def test_reports_in_the_providers_own_words(play: Play, name: str) -> None
     assert isinstance(sender, HttpSms)
     shape, *words = REPORTED[name]
     async with httpx2.AsyncClient() as client:
-        for word in (*words, "no-such-word"):
+        for word in (*words, UNKNOWN.get(name, "no-such-word")):
             url = f"{sender._base}/sms/{name}/sms-report-{name}"
             if stage.provider and stage.provider.reports_to:
                 assert stage.provider.reports_to == url

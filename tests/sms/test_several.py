@@ -7,7 +7,7 @@ import pytest
 from bot.settings import BadSetting
 from bot.sms import ConsoleSms, Report, Sms, SmsFault, SmsRefused, SmsUnclear, Taken
 from bot.sms.choosing import sms_sender
-from bot.sms.port import Simple
+from bot.sms.port import OPERATORS_FAULT, Simple
 from bot.sms.several import LONGEST_REST, REST, SeveralSms
 from tests.helpers.parent import test_settings
 
@@ -58,9 +58,13 @@ async def test_the_first_is_preferred(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("kind", ["down", "busy", "account", "credit", "settings"])
-async def test_what_surely_did_not_leave_goes_to_the_next(desk: Desk, kind: str) -> None:
+async def test_what_surely_did_not_leave_goes_to_the_next(
+    desk: Desk, kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What the operator must mend is an error all the same."""
     desk.first.says = SmsRefused(kind, final=False)
     assert await desk.sends() == "second"
+    assert ("sms_account" in caplog.text) == (kind in OPERATORS_FAULT)
 
 
 @pytest.mark.parametrize(
