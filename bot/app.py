@@ -92,11 +92,15 @@ async def run_service(  # noqa: PLR0913 - all real parts meet here
 
     The channels in `paged` show a page for the password. Without `mail` no e-mail is offered.
     """
-    policy = replace(settings.policy, email=mail is not None)
+    directory = directory_of(settings)
+    policy = replace(
+        settings.policy,
+        email=mail is not None,
+        password_sealed=directory is not None and directory.needs == "password",
+    )
     accounts = Accounts(vault)
     life = Life(vault, policy, accounts)
     conversations, outbox = Conversations(vault), Outbox(vault)
-    directory = directory_of(settings)
     openings = Openings(accounts, outbox, directory.needs) if directory else None
     doors = Doors(
         database=database,

@@ -240,7 +240,7 @@ class Engine:
             yield from doors.openings.passwords.forget(key)  # it is not wanted any more
         stopped = turn.chat.state is S.STOPPED and chat.state is not S.STOPPED
         if stopped and not isinstance(update.happened, i.SignedOut):  # that is of one account
-            yield from sign_ins.leave(key)
+            yield from self._leave(turn)
         wake = wake_at(turn.chat, self._policy)
         yield from doors.conversations.save(key, update.address, turn.chat, wake, now)
         turn.kinds = yield from doors.outbox.kinds(key)
@@ -307,7 +307,7 @@ class Engine:
                 yield from doors.outbox.add(key, SMS, {"to": phone, "text": text}, now)
             case o.AnswersErased():
                 yield from note(doors.accounts.vault, PARENT, Action.ANSWERS_ERASED, key, now)
-                yield from sign_ins.leave(key)
+                yield from self._leave(turn)
             case o.TellOthers():
                 yield from self._answers.tell_others(output, self._acting(turn), turn.lang)
             case o.HashPassword() | o.ComparePassword():
@@ -321,6 +321,12 @@ class Engine:
 
     def _acting(self, turn: _Turn) -> Acting:
         return Acting(turn.key, turn.now, also=turn.also)
+
+    def _leave(self, turn: _Turn) -> Work[None]:
+        """The parent has left: no account is open in the conversation, and none comes to be."""
+        yield from sign_ins.leave(turn.key)
+        if self._doors.openings is not None:
+            turn.also.update((yield from self._doors.openings.cancel(turn.key, turn.now)))
 
     def _signed_out(self, told: i.SignedOut, key: bytes) -> Work[None]:
         """Whatever came between, the account that it is about is not open here any more."""

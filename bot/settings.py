@@ -536,8 +536,8 @@ class Settings(BaseSettings):
     @property
     def policy(self) -> Policy:
         """The numbers that the conversation needs."""
-        of_channel = {"strict_children", "password_page", "ticket_validity", "email"}
-        own = {known.name for known in fields(Policy)} - of_channel
+        others = {"strict_children", "password_page", "ticket_validity", "email", "password_sealed"}
+        own = {known.name for known in fields(Policy)} - others
         values = {name: getattr(self, name) for name in own}
         strict = self.children_policy == "strict"
         return Policy(**values, strict_children=strict, email=self.email is not None)

@@ -45,6 +45,9 @@ from flows.waking import is_decent, remind_at
 UNASKED = ("remind", "notice")
 """Interruptions that the parent did not ask for: the question below can be answered as well."""
 
+MEANWHILE = ("cancel", "help", "language", "human", "privacy", "erase", "fr", "en")
+"""Commands that are understood while an account service takes its time."""
+
 _NOTICE = INTERRUPTIONS["notice"]
 
 
@@ -165,14 +168,16 @@ def _is_second_tap(chat: Chat, happened: i.FromChat) -> bool:
 
 
 def _waiting(chat: Chat, happened: i.FromChat) -> str:
-    """The world has not answered. Where that takes long, the language can be changed meanwhile."""
-    if chat.state in LASTING and chat.told_opening and isinstance(happened, i.Said):
-        word = _meant(happened, ())
-        if word in ("language", "fr", "en"):
-            return _chosen(chat, word)
-        if word == "human":
-            return word
-    return "wait"
+    """The world has not answered. Where that takes long, the parent may leave, or ask meanwhile."""
+    if chat.state not in LASTING or not chat.told_opening:
+        return "wait"
+    choices, word = offered(chat), None
+    match happened:
+        case i.Pressed(choice, asked) if asked == chat.asked and choice in choices:
+            chat.pressed, word = (asked, choice), choice
+        case i.Said():
+            word = _by_number(happened, choices) or _meant(happened, choices)
+    return _chosen(chat, word) if word in (*choices, *MEANWHILE) else "wait"
 
 
 def _locked(chat: Chat, happened: i.FromChat, now: datetime, policy: Policy) -> str:

@@ -440,6 +440,7 @@ class DataFound:
     schools: tuple[str, ...]  # whose register knows the parent
     conversations: int  # in which the account is open
     happenings: int  # rows of the audit record
+    elsewhere: bool = False  # an outside service has the account, and its password
 
 
 @dataclass(frozen=True, slots=True)

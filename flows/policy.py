@@ -39,6 +39,7 @@ class Policy:
     locks: tuple[timedelta, ...] = (15 * MINUTE, HOUR, DAY)
     password_min: int = MIN_LENGTH
     password_page: bool = False  # the channel shows a page for it: none is typed in the chat
+    password_sealed: bool = False  # the password itself is kept for an account service, sealed
     page_tries: Windows = ((15 * MINUTE, 30),)  # openings and sendings of it in one chat
     ticket_validity: timedelta = 15 * MINUTE  # of a page that was opened
     proof_validity: timedelta = 30 * MINUTE  # between the code and the password

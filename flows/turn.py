@@ -51,7 +51,11 @@ VARIANTS: dict[str, tuple[str, ...]] = {
     "refused.code_length": ("email",),
     "refused.code_several": ("email",),
     "refused.code_is_password": ("email",),
-    "interrupt.cancel": ("account",),
+    "interrupt.cancel": ("opening", "changing", "account"),
+    "interrupt.erase": ("opening",),
+    "privacy.password": ("sealed",),
+    "stopped": ("opening",),
+    "erased": ("opening",),
     "interrupt.start": ("account",),
     "opening.late": ("account",),
     "opening.waits": ("account",),
@@ -212,6 +216,9 @@ class Turn:
             "sure": self._sure(),
             "email": chat.state is S.EMAIL_CODE,
             "account": bool(chat.goal or chat.identifier),
+            "sealed": self.policy.password_sealed,
+            "opening": self.came_from is S.OPENING,
+            "changing": self.came_from is S.CHANGING,
         }
         own = (word for word in VARIANTS.get(key, ()) if circumstances[word])
         return next((f"{key}.{word}" for word in own), key)
@@ -752,6 +759,17 @@ class Turn:
         self._say("human")
         self._say(self._variant("opening.waits"))
 
+    def say_help_meanwhile(self) -> None:
+        """What is going on, and what else can be written."""
+        self._say(self._variant("opening.waits"))
+        self._say("help.commands")
+
+    def wait_on(self) -> None:
+        """The parent does not want to leave: the buttons that asked are old."""
+        self.chat.interruption = ""
+        self.chat.asked += 1
+        self._say(self._variant("opening.waits"))
+
     def say_password_gone(self) -> None:
         """The password could not be kept any longer: it is asked for again."""
         self._refusal(Reason.PASSWORD_GONE)
@@ -849,13 +867,13 @@ class Turn:
         """The parent stopped: everything is erased."""
         self._drop_code()
         self.chat.forget()
-        self._say("stopped")
+        self._say(self._variant("stopped"))
 
     def erase(self) -> None:
         """The parent asked to be forgotten."""
         self._drop_code()
         self._forget_for_good()
-        self._say("erased")
+        self._say(self._variant("erased"))
 
     def erase_but_locks(self) -> None:
         """The same during a pause, which goes on."""

@@ -38,6 +38,7 @@ def write_backup(database: Path, version: int) -> None:
         os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         with closing(sqlite3.connect(database)) as source, closing(sqlite3.connect(draft)) as copy:
             source.backup(copy)
+            _drop_passwords(copy)
         earlier = backups_of(database)
         if any(filecmp.cmp(draft, one, shallow=False) for one in earlier if one != draft):
             return
@@ -88,6 +89,7 @@ def _copy_whole(database: Path, draft: Path) -> None:
         closing(sqlite3.connect(draft)) as copy,
     ):
         source.backup(copy)
+        _drop_passwords(copy)
         copy.execute("PRAGMA journal_mode = DELETE")  # one file, with nothing beside it
         if copy.execute("PRAGMA integrity_check(1)").fetchone() != ("ok",):
             raise StorageError(
@@ -95,6 +97,22 @@ def _copy_whole(database: Path, draft: Path) -> None:
             )
     with draft.open("rb+") as file:
         os.fsync(file.fileno())
+
+
+def _drop_passwords(copy: sqlite3.Connection) -> None:
+    """A password that waits for an account service is kept for 30 minutes, and in no copy.
+
+    Its bytes are overwritten in their place. After a restore it is asked for again.
+    """
+    held = "SELECT count(*) FROM sqlite_master WHERE name = 'passwords'"
+    if copy.execute(held).fetchone() == (0,):  # a copy of before there was such a thing
+        return
+    if copy.execute("SELECT count(*) FROM passwords").fetchone() == (0,):
+        return
+    copy.execute("PRAGMA journal_mode = MEMORY")
+    copy.execute("PRAGMA secure_delete = ON")
+    copy.execute("DELETE FROM passwords")
+    copy.commit()
 
 
 def _remove(draft: Path) -> None:

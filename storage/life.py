@@ -507,6 +507,7 @@ class Life:
             tuple(dict.fromkeys(schools)),
             len((yield from sign_ins.chats_of(account.number))),
             happenings[0] if happenings else 0,
+            account.key is not None,
         )
 
     def schools(

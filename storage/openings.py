@@ -8,9 +8,9 @@ so (I1). What has come to its end without an account may be there all the same, 
 lost: then it is taken up under the same key, or removed after a day.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from flows.inputs import AccountElsewhere, AccountExists, AccountUnchanged, PasswordGone
 from flows.outputs import OpenAccount
@@ -67,13 +67,17 @@ class Openings:
         if until is None:
             return PasswordGone()
         key = yield from self._key_of(wanted.guardians[0])
-        before = yield from one(
-            "SELECT chat, under_way FROM openings WHERE account_key = ? OR guardian = ?",
+        before = yield from every(
+            "SELECT account_key, chat, under_way FROM openings WHERE account_key = ?"
+            " OR guardian = ?",
             key,
             wanted.guardians[0],
         )
-        if before and before[1] and before[0] != chat:
+        if any(under_way and other != chat for _, other, under_way in before):
             return AccountElsewhere()
+        keys = {bytes(row[0]) for row in before}
+        for old in keys - {key}:  # the person had another name then
+            yield from remove_there(self._outbox, old, None, now)
         identifier = yield from self._accounts.reserve(wanted.guardians, wanted.last, wanted.first)
         yield from run(
             "DELETE FROM openings WHERE account_key = ? OR guardian = ?", key, wanted.guardians[0]
@@ -87,12 +91,18 @@ class Openings:
             self._sealed(key, wanted, identifier),
             stamp(now),
         )
-        body = {"do": "open", "again": before is not None}
+        body = {"do": "open", "chat": chat.hex(), "again": key in keys}
         if self.needs == "digest":
             body["digest"] = wanted.digest
-        yield from self._outbox.drop(key, ACCOUNT)
-        yield from self._outbox.add(key, ACCOUNT, body, now, until)
+        # An account of before, that is to be removed there, is removed first.
+        yield from self._outbox.drop_passing(key, ACCOUNT)
+        yield from self._ask(key, body, now, until)
         return key
+
+    def _ask(self, key: bytes, body: dict[str, Any], now: datetime, until: datetime) -> Work[None]:
+        """Put the parcel in, and have at once what goes before it: a parent waits from now on."""
+        yield from self._outbox.hurry(key, ACCOUNT, now)
+        yield from self._outbox.add(key, ACCOUNT, body, now, until)
 
     def _key_of(self, guardian: int) -> Work[bytes]:
         """Made of who it is: the same person has the same after a backup was restored, too.
@@ -117,8 +127,14 @@ class Openings:
         }
         return self._vault.seal(facts, opening_place(key))
 
-    def read(self, key: bytes) -> Work[Opening | None]:
-        """The opening that is under way under this key."""
+    def of(self, parcel: Parcel) -> Work[Opening | None]:
+        """What the parcel is to open; None where that is not wanted any more, or by another one."""
+        opening = yield from self._read(parcel.chat)
+        if opening is None or parcel.body.get("chat", opening.chat.hex()) != opening.chat.hex():
+            return None
+        return opening
+
+    def _read(self, key: bytes) -> Work[Opening | None]:
         row = yield from one(
             "SELECT chat, sealed FROM openings WHERE account_key = ? AND under_way = 1", key
         )
@@ -131,7 +147,16 @@ class Openings:
         )
         return Opening(key, row[0], **known)
 
-    def rename(self, opening: Opening) -> Work[None]:
+    def waiting(self, key: bytes) -> Work[list[bytes]]:
+        """The conversations that wait for what the service answers about this account."""
+        opening = yield from self._read(key)
+        chats = [opening.chat] if opening is not None else []
+        for parcel in (yield from self._outbox.left(key, ACCOUNT)):
+            if parcel.body["do"] == "password":
+                chats.append(bytes.fromhex(parcel.body["chat"]))
+        return list(dict.fromkeys(chats))
+
+    def rename(self, opening: Opening) -> Work[Opening]:
         """Somebody else has the identifier there: the next free one of the same stem."""
         identifier = yield from self._accounts.free_identifier(stem(opening.first, opening.last))
         yield from run(
@@ -140,24 +165,30 @@ class Openings:
             opening.guardians[0],
         )
         yield from run(
-            "UPDATE openings SET sealed = ? WHERE account_key = ?",
+            "UPDATE openings SET sealed = ? WHERE account_key = ? AND chat = ?",
             self._sealed(opening.key, opening, identifier),
             opening.key,
+            opening.chat,
         )
+        return replace(opening, identifier=identifier)
 
     def opened(
         self, opening: Opening, there: There, told: bytes, parcel: Parcel, now: datetime
     ) -> Work[bool]:
-        """The service has it: from now on it exists. False where it is not wanted any more."""
+        """The service has it: from now on it exists. False where it is not wanted any more.
+
+        What asks for its removal is behind this parcel then, since the opening went.
+        """
         yield from lock_guardians(opening.guardians)
         yield from self._outbox.finish(parcel, "sent")
-        yield from self.passwords.forget(opening.chat)
-        gone = yield from run(
-            "DELETE FROM openings WHERE account_key = ? AND under_way = 1 RETURNING 1", opening.key
+        taken = yield from run(
+            "DELETE FROM openings WHERE account_key = ? AND chat = ? AND under_way = 1 RETURNING 1",
+            opening.key,
+            opening.chat,
         )
-        if not gone:  # the person was erased meanwhile
-            yield from remove_there(self._outbox, opening.key, there.id, now)
+        if not taken:
             return False
+        yield from self.passwords.forget(opening.chat)
         person = {
             "identifier": there.identifier,
             "last": opening.last,
@@ -179,8 +210,22 @@ class Openings:
     def ended(self, opening: Opening, parcel: Parcel, _now: datetime) -> Work[bool]:
         """It has come to its end without an account; True, so that the parent is told."""
         yield from self._outbox.finish(parcel, "failed")
-        yield from run("UPDATE openings SET under_way = 0 WHERE account_key = ?", opening.key)
+        yield from run(
+            "UPDATE openings SET under_way = 0 WHERE account_key = ? AND chat = ?",
+            opening.key,
+            opening.chat,
+        )
         return True
+
+    def cancel(self, chat: bytes, now: datetime) -> Work[list[bytes]]:
+        """The parent wants no account any more: what may be there, or come to be, is removed.
+
+        The keys under which the service is asked to.
+        """
+        rows = yield from run("DELETE FROM openings WHERE chat = ? RETURNING account_key", chat)
+        for (key,) in rows:
+            yield from remove_there(self._outbox, key, None, now)
+        return [key for (key,) in rows]
 
     # ---- another password --------------------------------------------------------------------
 
@@ -198,7 +243,7 @@ class Openings:
         body = {"do": "password", "chat": chat.hex(), "identifier": account.identifier}
         if self.needs == "digest":
             body["digest"] = digest
-        yield from self._outbox.add(account.key, ACCOUNT, body, now, until)
+        yield from self._ask(account.key, body, now, until)
         return account.key
 
     def password_asked(self, parcel: Parcel, status: str) -> Work[None]:

@@ -316,6 +316,34 @@ class Outbox:
             kind,
         )
 
+    def drop_passing(self, chat: bytes, kind: str) -> Work[None]:
+        """What is only good until some time; all else stays."""
+        yield from run(
+            "UPDATE outbox SET status = 'dropped', body = NULL"
+            " WHERE chat = ? AND kind = ? AND status = 'waiting' AND expires_at IS NOT NULL",
+            chat,
+            kind,
+        )
+
+    def hurry(self, chat: bytes, kind: str, now: datetime) -> Work[None]:
+        """What waits for another try there is tried at once."""
+        yield from run(
+            "UPDATE outbox SET due_at = ? WHERE chat = ? AND kind = ? AND status = 'waiting'",
+            stamp(now),
+            chat,
+            kind,
+        )
+
+    def left(self, chat: bytes, kind: str) -> Work[list[Parcel]]:
+        """What is not done with there, the oldest first, whoever sends it."""
+        rows = yield from every(
+            f"SELECT {_COLUMNS} FROM outbox WHERE chat = ? AND kind = ?"  # noqa: S608 - our own
+            " AND status IN ('waiting', 'sending') ORDER BY id",
+            chat,
+            kind,
+        )
+        return [self._parcel(row) for row in rows]
+
     def drop_codes(self, chat: bytes) -> Work[None]:
         """Codes that are cancelled or replaced need not leave any more."""
         yield from run(

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
+from time import monotonic
 from typing import TypeVar
 
 from bot.carriers.ledger import Ledger, Together
@@ -24,7 +25,7 @@ from flows.inputs import (
     PasswordNotTaken,
 )
 from flows.secret import Secret
-from storage import told
+from storage import directories, told
 from storage.accounts import Account
 from storage.conversations import Address
 from storage.database import StorageError, Work
@@ -34,6 +35,7 @@ from storage.directories import (
     DirectoryFault,
     DirectoryRefused,
     DirectoryUnclear,
+    There,
 )
 from storage.life import Acting, Life
 from storage.openings import Opening, Openings
@@ -47,6 +49,7 @@ T = TypeVar("T")
 PATIENCE = 8  # seconds until the parent is told that it takes long
 LONGEST = 30  # seconds for an answer: then nobody knows
 AGAIN = 1  # seconds after a failure; then longer
+MOST_NAMES = 50  # identifiers that somebody else may have there, tried in one go
 
 
 class AccountDoor:
@@ -93,8 +96,8 @@ class AccountDoor:
 
     async def _open(self, parcel: Parcel) -> None:
         ledger = self._ledger
-        opening = await ledger.note(self._openings.read, parcel.chat)
-        if opening is None:  # the person was erased
+        opening = await ledger.note(self._openings.of, parcel)
+        if opening is None:  # the person was erased, or does not want it any more
             return await ledger.finish(parcel, "dropped")
         secret = await self._secret(opening.chat, parcel)
         if secret is None:
@@ -102,26 +105,45 @@ class AccountDoor:
             return await self._ended(
                 opening, parcel, PasswordGone() if needs == "password" else AccountNotOpened()
             )
-        account = await ledger.note(told.of_opening, self._vault, opening)
         again = bool(parcel.attempts or parcel.body["again"])
         try:
-            there = await self._patiently(
-                opening.chat, self._directory.open(account, secret, again=again)
+            account, there = await self._patiently(
+                parcel.chat, self._opens(opening, secret, again=again)
             )
         except DirectoryRefused as refused:
             log(Event.ACCOUNT_REFUSED, kind=refused.kind)
             await self._refused(opening, parcel, refused)
         except (DirectoryDown, DirectoryUnclear) as failed:
             log(Event.ACCOUNT_WAITS, kind=type(failed).__name__)
-            await self._late(opening.chat, parcel)
+            await self._late(parcel)
         except Exception as error:  # a library's mistake, or ours: nobody knows what was done
             log(Event.ACCOUNT_FAILED, kind=type(error).__name__, place=place_of(error))
-            await self._late(opening.chat, parcel)
+            await self._late(parcel)
         else:
             digest = told.digest(self._vault, account)
             done = partial(self._openings.opened, opening, there, digest, parcel)
             await self._tell(opening.chat, AccountOpened(there.identifier), done)
         return None
+
+    async def _opens(
+        self, opening: Opening, secret: Secret, *, again: bool
+    ) -> tuple[directories.Account, There]:
+        """What the service was told, and has. Where somebody else has the name, it takes the next.
+
+        An account without a child would be a closed one: it is not opened.
+        """
+        for _ in range(MOST_NAMES):
+            account = await self._ledger.note(told.of_opening, self._vault, opening)
+            if not account.active:
+                raise DirectoryRefused("gone", "No child of the register is the parent's any more.")
+            try:
+                return account, await self._directory.open(account, secret, again=again)
+            except DirectoryRefused as refused:
+                if refused.kind != "taken":
+                    raise
+                log(Event.ACCOUNT_REFUSED, kind=refused.kind)
+                opening = await self._ledger.note(self._openings.rename, opening)
+        raise DirectoryRefused("schema", "The account service says of every name that it is taken.")
 
     async def _secret(self, chat: bytes, parcel: Parcel) -> Secret | None:
         """The password or its hash; None where the time for it is over."""
@@ -132,17 +154,16 @@ class AccountDoor:
             return Secret(parcel.body["digest"])
         return await self._ledger.note(self._openings.passwords.of, chat, now)
 
-    async def _patiently(self, chat: bytes, asked: Awaitable[T]) -> T:
-        """The answer; the parent is told when it takes long."""
-        asking = asyncio.ensure_future(asked)
+    async def _patiently(self, key: bytes, asked: Awaitable[T]) -> T:
+        """The answer; whoever waits for this account is told when it takes long."""
+        asking, ends = asyncio.ensure_future(asked), monotonic() + LONGEST
         try:
-            done, _ = await asyncio.wait({asking}, timeout=PATIENCE)
-            if not done:
-                await self._tell(chat, AccountLate())
-                done, _ = await asyncio.wait({asking}, timeout=LONGEST - PATIENCE)
-            if not done:
-                raise DirectoryUnclear("The account service takes too long.")
-            return asking.result()
+            while (left := ends - monotonic()) > 0:
+                done, _ = await asyncio.wait({asking}, timeout=min(PATIENCE, left))
+                if done:
+                    return asking.result()
+                await self._tell_late(key)
+            raise DirectoryUnclear("The account service takes too long.")
         finally:
             asking.cancel()
             with suppress(asyncio.CancelledError, Exception):
@@ -150,19 +171,21 @@ class AccountDoor:
 
     async def _refused(self, opening: Opening, parcel: Parcel, refused: DirectoryRefused) -> None:
         match refused.kind:
-            case "taken":
-                await self._ledger.note(self._openings.rename, opening)
-                await self._ledger.later(parcel, 0)
             case "rights":  # the operator's to mend: it goes on by itself then
-                await self._late(opening.chat, parcel)
+                await self._late(parcel)
             case "password":
                 await self._ended(opening, parcel, PasswordNotTaken())
-            case "schema" | "gone":
+            case _:
                 await self._ended(opening, parcel, AccountNotOpened())
 
-    async def _late(self, chat: bytes, parcel: Parcel) -> None:
+    async def _late(self, parcel: Parcel) -> None:
         await self._ledger.later(parcel, AGAIN)
-        await self._tell(chat, AccountLate())
+        await self._tell_late(parcel.chat)
+
+    async def _tell_late(self, key: bytes) -> None:
+        """A parent may wait for what goes behind the parcel that takes so long."""
+        for chat in await self._ledger.note(self._openings.waiting, key):
+            await self._tell(chat, AccountLate())
 
     async def _ended(self, opening: Opening, parcel: Parcel, why: FromWorld) -> None:
         await self._tell(opening.chat, why, partial(self._openings.ended, opening, parcel))
@@ -198,22 +221,22 @@ class AccountDoor:
             kept = self._openings.needs == "password"
             return await self._not_set(parcel, PasswordGone() if kept else AccountUnchanged())
         try:
-            await self._patiently(chat, self._sets(parcel, secret))
+            await self._patiently(parcel.chat, self._sets(parcel, secret))
         except DirectoryRefused as refused:
             log(Event.ACCOUNT_REFUSED, kind=refused.kind)
             match refused.kind:
                 case "rights":  # the operator's to mend: it goes on by itself then
-                    await self._late(chat, parcel)
+                    await self._late(parcel)
                 case "password":
                     await self._not_set(parcel, PasswordNotTaken())
                 case _:
                     await self._not_set(parcel, AccountUnchanged())
         except (DirectoryDown, DirectoryUnclear) as failed:
             log(Event.ACCOUNT_WAITS, kind=type(failed).__name__)
-            await self._late(chat, parcel)
+            await self._late(parcel)
         except Exception as error:  # a library's mistake, or ours
             log(Event.ACCOUNT_FAILED, kind=type(error).__name__, place=place_of(error))
-            await self._late(chat, parcel)
+            await self._late(parcel)
         else:
             await self._password_set(chat, parcel)
         return None
@@ -268,20 +291,19 @@ class AccountDoor:
     async def _surely(self, parcel: Parcel, work: Callable[[], Awaitable[None]]) -> bool:
         """Do it, however often it must be tried; True when it is done. It can be done twice."""
         try:
-            async with asyncio.timeout(LONGEST):
-                await work()
+            await self._patiently(parcel.chat, work())
         except DirectoryRefused as refused:
             log(Event.ACCOUNT_REFUSED, kind=refused.kind)
             if refused.kind == "rights":
-                await self._ledger.later(parcel, AGAIN)
+                await self._late(parcel)
             else:
                 await self._ledger.finish(parcel, "failed", "refused")
         except Exception as error:
-            if not isinstance(error, DirectoryFault | TimeoutError):
+            if not isinstance(error, DirectoryFault):
                 log(Event.ACCOUNT_FAILED, kind=type(error).__name__, place=place_of(error))
             else:
                 log(Event.ACCOUNT_WAITS, kind=type(error).__name__)
-            await self._ledger.later(parcel, AGAIN)
+            await self._late(parcel)
         else:
             await self._ledger.finish(parcel, "sent")
             return True

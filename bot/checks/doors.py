@@ -13,7 +13,7 @@ from bot.sms.choosing import sms_sender
 from storage.directories import DirectoryFault
 
 PATIENCE = 10
-"""Seconds for one sender of several."""
+"""Seconds for one sender of several, and for the account service."""
 
 
 async def sms(case: Case) -> list[Finding]:
@@ -50,10 +50,14 @@ async def accounts(case: Case) -> list[Finding]:
     directory = directory_of(case.settings)
     if directory is None:
         return [case.good("accounts", "doctor.accounts_here")]
+    name = urlsplit(case.settings.accounts.get_secret_value()).hostname or "?"
     try:
-        what = await directory.check()
+        async with asyncio.timeout(PATIENCE):
+            what = await directory.check()
+    except TimeoutError:
+        why = case.say("doctor.why_slow")
+        return [case.bad("accounts", "doctor.accounts_not_reached", name=name, why=why)]
     except DirectoryFault as fault:
-        name = urlsplit(case.settings.accounts.get_secret_value()).hostname or "?"
         return [_told(case, "accounts", name, fault)]
     finally:
         await directory.close()

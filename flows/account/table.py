@@ -147,6 +147,8 @@ FLOW: list[Row] = [
     (S.CHANGING,         "password_gone",     None,               S.PASSWORD,      "say_password_gone"),
     (S.CHANGING,         "password_not_taken", None,              S.PASSWORD,      "say_password_not_taken"),
     (S.CHANGING,         "account_unchanged", None,               S.MANAGE,        "say_unchanged"),
+    (S.CHANGING,         "stop",              None,               S.STOPPED,       "stop"),
+    (S.CHANGING,         "erase_all",         None,               S.STOPPED,       "erase"),
 
     # ---- my account
     (GUARDED,            "proof_too_old",     None,               S.PROVE,         "ask"),

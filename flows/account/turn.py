@@ -396,7 +396,7 @@ class AccountTurn(Turn):
             self._item("data.children", names=found.children)
         if found.schools:
             self._item("data.schools", names=found.schools)
-        self._item("data.password")
+        self._item("data.password_elsewhere" if found.elsewhere else "data.password")
         self._item("data.conversations", n=found.conversations)
         self._item("data.happenings", n=found.happenings)
         self._say("data.register")
@@ -444,6 +444,15 @@ class AccountTurn(Turn):
 
     def say_privacy(self) -> None:
         """What this conversation keeps, how long, and how to have it erased."""
+        self._say_kept()
+        self.ask()
+
+    def say_privacy_meanwhile(self) -> None:
+        """The same, while nothing can be asked."""
+        self._say_kept()
+        self._say(self._variant("opening.waits"))
+
+    def _say_kept(self) -> None:
         chat = self.chat
         kept = {
             "name": bool(chat.last or chat.first),
@@ -457,13 +466,12 @@ class AccountTurn(Turn):
         self._say("privacy.kept" if any(kept.values()) else "privacy.nothing")
         for kind, is_kept in kept.items():
             if is_kept:
-                self._item(f"privacy.{kind}", n=len(chat.children))
+                self._item(self._variant(f"privacy.{kind}"), n=len(chat.children))
         expires = chat.expires_at(self.policy)
         if expires and any(kept.values()):
             self._say("privacy.until", at=expires)
         self._say("privacy.account")
         self._say("privacy.erase")
-        self.ask()
 
     def remind(self) -> None:
         """After a silence in the middle of an activation, once, without a sound (UX 2.4)."""

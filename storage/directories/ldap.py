@@ -36,6 +36,8 @@ logging.getLogger("bonsai").setLevel(logging.WARNING)
 CONNECTING, ANSWERING = 5.0, 15.0  # seconds
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _CONSTRAINT = 0x13  # RFC 4511: what OpenLDAP's overlays unique and ppolicy answer with
+_BUSY = (0x33, 0x34)  # busy, unavailable
+_ELSEWHERE = 0x0A  # a referral: this server is a copy that takes no changes
 
 ATTRIBUTES = {
     "cn": "{name}",
@@ -49,6 +51,9 @@ ATTRIBUTES = {
 OBJECT_CLASSES = ("top", "person", "organizationalPerson", "inetOrgPerson")
 NEVER = "000001010000Z"
 """pwdAccountLockedTime, of the overlay ppolicy: locked until somebody lifts it."""
+
+_STARTTLS = bytes.fromhex("301d02010177188016") + b"1.3.6.1.4.1.1466.20037"
+"""ExtendedRequest (RFC 4511, 4.14.1)."""
 
 _LOST = (bonsai.ConnectionError, bonsai.TimeoutError, bonsai.ClosedConnection, TimeoutError)
 
@@ -80,7 +85,9 @@ class Ldap:
         self._schools: str = own.get("schools", "o")
         self._disabled: dict[str, str] = own.get("disabled", {"pwdAccountLockedTime": NEVER})
         self._templates: dict[str, str] = {**ATTRIBUTES, **own.get("attributes", {})}
-        self._tls_port = (parts.port or 636) if parts.scheme == "ldaps" else None
+        self._port = parts.port or (636 if parts.scheme == "ldaps" else 389)
+        self._tls = parts.scheme == "ldaps" or starttls
+        self._starttls = starttls
         address = f"[{host}]" if ":" in host else host
         port = f":{parts.port}" if parts.port else ""
         self._client = LDAPClient(f"{parts.scheme}://{address}{port}", starttls)
@@ -156,13 +163,15 @@ class Ldap:
 
     async def _check_certificate(self) -> None:
         """The library does not tell a certificate that it does not trust from silence."""
-        if self._tls_port is None:
+        if not self._tls:
             return
         try:
             trusted = ssl.create_default_context(cafile=self._client.ca_cert or None)
+        except OSError:
+            raise DirectoryFault("The file named by ca=… cannot be read.") from None
+        try:
             async with asyncio.timeout(CONNECTING):
-                _, writer = await asyncio.open_connection(self._host, self._tls_port, ssl=trusted)
-            writer.close()
+                await self._shake_hands(trusted)
         except ssl.SSLCertVerificationError as error:
             raise DirectoryDown(
                 "The certificate of the directory is not one that we trust"
@@ -173,6 +182,17 @@ class Ldap:
                 f"The directory does not answer ({type(error).__name__})."
             ) from None
 
+    async def _shake_hands(self, trusted: ssl.SSLContext) -> None:
+        at_once = None if self._starttls else trusted
+        reader, writer = await asyncio.open_connection(self._host, self._port, ssl=at_once)
+        try:
+            if self._starttls:
+                writer.write(_STARTTLS)
+                await reader.read(4096)  # a refusal is found by the bind
+                await writer.start_tls(trusted, server_hostname=self._host)
+        finally:
+            writer.close()
+
     async def close(self) -> None:
         """As the port says: each call has had a connection of its own."""
 
@@ -180,7 +200,8 @@ class Ldap:
 
     def _attributes(self, account: Account) -> dict[str, list[str]]:
         """Attributes with their values; those without any are taken away."""
-        found = {name: [fill(one, account)] for name, one in self._templates.items() if one}
+        filled = {name: fill(one, account) for name, one in self._templates.items() if one}
+        found = {name: [value] if value else [] for name, value in filled.items()}
         found[self._key] = [account.key]
         if self._schools:
             found[self._schools] = list(account.schools)
@@ -199,7 +220,7 @@ class Ldap:
         entry["objectClass"] = self._classes
         entry["uid"] = account.identifier
         for name, values in self._attributes(account).items():
-            if values and values != [""]:
+            if values:
                 entry[name] = values
         entry["userPassword"] = _password(secret)
         try:
@@ -329,8 +350,11 @@ def _fault(error: Exception, *, reads: bool = False) -> DirectoryFault:
         return DirectoryRefused("rights", "The directory does not let us do this.")
     if isinstance(error, bonsai.PasswordPolicyError):
         return DirectoryRefused("password", "The directory does not take this password.")
-    if isinstance(error, bonsai.LDAPError) and error.hexcode in (0x33, 0x34):  # busy, unavailable
+    code = error.hexcode if isinstance(error, bonsai.LDAPError) else None
+    if code in _BUSY:
         return DirectoryDown("The directory cannot answer now.")
+    if code == _ELSEWHERE:  # followed nowhere: our password is for this server alone
+        return DirectoryRefused("rights", "The directory sends us to another server: name that.")
     return DirectoryRefused(
         "schema",
         f"The directory wants other attributes ({type(error).__name__}): see docs/accounts.md.",

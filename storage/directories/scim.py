@@ -38,6 +38,7 @@ _PATCH = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _NOT_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
 _TIMEOUT = httpx2.Timeout(20, connect=5)  # seconds; the carrier's patience is shorter and longer
+_KNOWN = 60  # seconds for which what the provider knows is not doubted
 _LEEWAY = 30  # seconds by which a token is renewed before it ends
 _UNCHECKED: dict[str, Any] = {"check_request_payload": False, "check_response_payload": False}
 
@@ -79,7 +80,7 @@ class Scim:
         }
         self._http: httpx2.AsyncClient | None = None
         self._client: AsyncSCIMClient | None = None
-        self._token_until = 0.0
+        self._token_until = self._known_at = 0.0
 
     def __repr__(self) -> str:
         return f"Scim({urlsplit(self._base).hostname})"
@@ -124,7 +125,7 @@ class Scim:
     async def remove(self, there: str | None, account_key: str) -> None:
         """As the port says."""
         if there is None:
-            async for user in self._users():
+            async for user in self._users(await self._by_key(account_key)):
                 if self._key_of(user) == account_key:
                     there = str(user["id"])
         if there is not None:
@@ -154,7 +155,7 @@ class Scim:
         if self._client is None:
             client = AsyncSCIMClient(self._session())
             await self._asked(client, lambda c: c.discover(), reads=True)
-            self._client = client
+            self._client, self._known_at = client, time.monotonic()
         return self._client
 
     def _attributes(self, client: AsyncSCIMClient, schema: str) -> dict[str, Attribute]:
@@ -217,20 +218,24 @@ class Scim:
             if own:
                 resource[urn] = own
         for path, template in self._mapping.items():
-            self._map(client, resource, path, fill(template, account))
+            self._map(client, resource, path, template, fill(template, account))
         resource["schemas"] += [urn for urn in resource if urn.startswith("urn:")]
         return resource
 
-    def _map(self, client: AsyncSCIMClient, resource: Json, path: str, value: str) -> None:
+    def _map(
+        self, client: AsyncSCIMClient, resource: Json, path: str, template: str, value: str
+    ) -> None:
         """One line of the mapping: an attribute, of an extension or not; empty leaves it out."""
         urn, _, name = path.rpartition(":")
         attribute = self._attributes(client, urn or USER).get(name.partition(".")[0])
         place = resource.setdefault(urn, {}) if urn else resource
         name, _, sub = name.partition(".")
-        if not value:
+        if not template:
             place.pop(name, None)
         elif sub:
             place.setdefault(name, {})[sub] = value
+        elif not value:
+            place[name] = ""  # no child: what was there of one goes
         elif attribute is not None and attribute.multi_valued:
             place[name] = [{"value": value}]
         else:
@@ -247,14 +252,10 @@ class Scim:
 
     async def _find(self, account: Account) -> There | None:
         """Our own account; raises DirectoryRefused where the identifier is somebody else's."""
-        client = await self._known()
-        filters: list[str | None] = [None]
-        if self._can_filter(client):
-            number = f"{ENTERPRISE}:employeeNumber"
-            by_key = "externalId" if self._keeps_external_id(client) else number
-            filters = [f'{by_key} eq "{account.key}"', f'userName eq "{account.identifier}"']
+        by_key = await self._by_key(account.key)
+        by_name = f'userName eq "{account.identifier}"'
         taken = False
-        for wanted in filters:
+        for wanted in (by_key, by_name) if by_key else (None,):
             async for user in self._users(wanted):
                 if self._key_of(user) == account.key:
                     return There(str(user["id"]), str(user["userName"]))
@@ -262,6 +263,15 @@ class Scim:
         if taken:
             raise DirectoryRefused("taken", "The provider has this identifier already.")
         return None
+
+    async def _by_key(self, key: str) -> str | None:
+        """A filter for what carries our key; None where the provider has no filters."""
+        client = await self._known()
+        if not self._can_filter(client):
+            return None
+        number = f"{ENTERPRISE}:employeeNumber"
+        kept_in = "externalId" if self._keeps_external_id(client) else number
+        return f'{kept_in} eq "{key}"'
 
     async def _users(self, wanted: str | None = None) -> AsyncIterator[Json]:
         """Accounts, page by page: of a size that the provider chooses, as some read no other."""
@@ -291,6 +301,9 @@ class Scim:
             raise
         if not isinstance(made, dict) or not made.get("id") or not made.get("userName"):
             raise DirectoryUnclear("The provider's answer cannot be read.")
+        key, name = self._key_of(made), str(made["userName"]).casefold()
+        if key != account.key and (key or name != account.identifier):
+            raise DirectoryUnclear("The provider answers with somebody else's account.")
         return There(str(made["id"]), str(made["userName"]))
 
     async def _write(self, work: Ask) -> None:
@@ -314,9 +327,13 @@ class Scim:
             await self._authorise()
             status, answer = await _attempt(client, work, reads)
         if status >= 400:
+            fault = _fault(status, answer, reads)
             if status in (400, 404, 501):  # has it learnt something since, or forgotten?
                 self._client = None
-            raise _fault(status, answer, reads)
+                is_old = time.monotonic() - self._known_at >= _KNOWN
+                if is_old and isinstance(fault, DirectoryRefused) and fault.kind == "schema":
+                    raise DirectoryDown("The provider's rules have changed: they are read anew.")
+            raise fault
         return answer
 
     def _session(self) -> httpx2.AsyncClient:
@@ -397,9 +414,8 @@ async def _attempt(client: AsyncSCIMClient, work: Ask, reads: bool) -> tuple[int
         status = getattr(response, "status_code", 0)
         if status >= 400:
             return status, _body(response)
-        if reads:
-            raise DirectoryDown("The provider's answer cannot be read.") from None
-        raise DirectoryUnclear("The provider's answer cannot be read.") from None
+        fault, answered = DirectoryDown if reads else DirectoryUnclear, f" (HTTP {status})"
+        raise fault(f"The provider's answer cannot be read{answered if status else ''}.") from None
     if isinstance(answer, dict) and _ERROR in (answer.get("schemas") or []):
         status = str(answer.get("status"))
         return int(status) if status.isdecimal() and len(status) == 3 else 500, answer

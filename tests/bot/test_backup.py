@@ -15,7 +15,7 @@ import pytest
 
 import locales
 from storage import backups
-from storage.backups import copy_to
+from storage.backups import copy_to, write_backup
 from storage.database import StorageError
 from tests.bot.test_command_line import Run, _machine, database, failed
 from tests.bot.test_command_line import run as command
@@ -67,6 +67,26 @@ def test_a_copy(command: Run, database: Path, target: Path, lang: str) -> None:
     assert told(target) == told(database) != []
     assert alone(target)  # one file, with no journal beside it, also after it was read
     assert SECRET.encode() not in target.read_bytes()
+
+
+@pytest.mark.usefixtures("register")
+@pytest.mark.parametrize("by", ["an operator", "an upgrade"])
+def test_no_password_is_in_a_copy(database: Path, target: Path, by: str) -> None:
+    """It is to be gone after 30 minutes, and a copy may be kept for years."""
+    sealed = b"a sealed password that waits " * 4
+    with closing(sqlite3.connect(database)) as opened:
+        opened.execute("INSERT INTO passwords VALUES (?, ?, 1)", (b"chat", sealed))
+        opened.commit()
+        assert opened.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        if by == "an operator":
+            copy_to(database, target)
+        else:
+            write_backup(database, 1)
+            [target] = backups.backups_of(database)
+    assert sealed not in target.read_bytes()
+    with closing(sqlite3.connect(target)) as copy:
+        assert copy.execute("SELECT count(*) FROM passwords").fetchone() == (0,)
+    assert told(target) == told(database) != []
 
 
 @contextmanager

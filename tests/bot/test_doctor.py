@@ -771,6 +771,18 @@ async def test_several_senders_have_a_line_each(
 
 
 @pytest.mark.usefixtures("register")
+async def test_an_account_service_that_is_silent(
+    database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doors, "PATIENCE", 0.5)
+    async with silent() as nobody:
+        url = f"scim+http://:zebra@{nobody.removeprefix('http://')}/scim/v2"
+        [found] = await _looked(test_settings(database, accounts=url), "accounts")
+    assert not found.ok
+    assert found.line == says("accounts_not_reached", name="127.0.0.1", why=says("why_slow"))
+
+
+@pytest.mark.usefixtures("register")
 async def test_the_account_service(command: Run, telegram: BotApi, site: Site) -> None:
     closed = free_port()
     async with provider(401) as stranger, site.answers():

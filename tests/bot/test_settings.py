@@ -193,7 +193,7 @@ def test_each_number_reaches_the_conversation(name: str, monkeypatch: pytest.Mon
 
 
 def test_no_number_is_left_out() -> None:
-    own = {"strict_children", "password_page", "ticket_validity"}
+    own = {"strict_children", "password_page", "ticket_validity", "password_sealed"}
     known = {field.name for field in fields(Policy)} - own | {"children_policy"}
     assert set(OTHERS) == known
 

@@ -94,6 +94,44 @@ async def test_an_answer_that_is_lost_is_unclear_and_nothing_is_made_twice(
     assert set(await service.people()) == {"m.dupont"}
 
 
+@pytest.mark.parametrize("service", ["canaille"], indirect=True)
+async def test_somebody_elses_account_is_never_taken_for_ours(
+    service: Service, directory: Directory
+) -> None:
+    """The password of the next change would be set there."""
+    service.proxy.will("another", service.creates)
+    with pytest.raises(DirectoryUnclear):
+        await opens(directory, MARIE)
+    await opens(directory, MARIE, again=True)
+    assert set(await service.people()) == {"m.dupont"}
+
+
+@pytest.mark.parametrize("service", ["canaille"], indirect=True)
+async def test_nothing_is_sent_to_where_an_answer_points(
+    service: Service, directory: Directory
+) -> None:
+    await directory.check()
+    service.proxy.will("307", service.creates)
+    service.proxy.will("lost", b"POST /elsewhere")
+    with pytest.raises(DirectoryUnclear, match="HTTP 307"):
+        await opens(directory, MARIE)
+    assert service.proxy.met == ["307"]
+
+
+@pytest.mark.parametrize("service", ["canaille"], indirect=True)
+async def test_rules_that_have_changed_are_read_anew(
+    service: Service, directory: Directory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await directory.check()
+    service.proxy.will("400", service.creates, times=2)
+    monkeypatch.setattr("storage.directories.scim._KNOWN", 0)
+    with pytest.raises(DirectoryDown, match="read anew"):
+        await opens(directory, MARIE)
+    monkeypatch.undo()
+    with pytest.raises(DirectoryRefused):  # they are new, and it refuses all the same
+        await opens(directory, MARIE)
+
+
 async def test_what_never_reached_it_can_be_asked_again(
     service: Service, directory: Directory
 ) -> None:

@@ -68,6 +68,15 @@ async def test_it_is_found_by_a_filter(service: scim.ScimServer, directory: Dire
     assert len(service.people()) == 1
 
 
+async def test_it_is_removed_by_our_key_alone(
+    service: scim.ScimServer, directory: Directory
+) -> None:
+    await directory.open(replace(MARIE, key="2" * 32, identifier="m.dupond"), SECRET, again=False)
+    await directory.open(MARIE, SECRET, again=False)
+    await directory.remove(None, MARIE.key)
+    assert [one["userName"] for one in service.people()] == ["m.dupond"]
+
+
 async def test_check_says_that_it_knows_our_schema(directory: Directory) -> None:
     assert "children in our own schema: yes" in await directory.check()
 

@@ -5,6 +5,7 @@ that the new one is, and never after it; nobody signs in to an account that is f
 """
 
 import asyncio
+from datetime import timedelta
 from pathlib import Path
 from time import monotonic
 
@@ -13,7 +14,7 @@ import pytest
 from flows.secret import Secret
 from flows.states import S
 from storage.accounts import hash_password
-from storage.database import every
+from storage.database import every, moment
 from storage.directories import Directory
 from storage.life import Acting
 from storage.retention import purge
@@ -129,6 +130,50 @@ async def test_a_service_that_is_down_is_said_once_and_the_old_one_is_good_until
     service.server.start()
     await reads_soon(marie, "changed.password_set")
     await has(service, NEW, PASSWORD)
+    await is_done(marie)
+
+
+async def test_a_password_that_waits_behind_something_else(meet: Meet, service: Service) -> None:
+    """The parent is told that it takes long, whatever it is that the service does not take."""
+    marie = await opened(meet, service)
+    marie.clock.passes(minutes=2)
+    await marie.follows("[manage]", "[change_phone]", "07 51 23 45 99")
+    service.server.kill()
+    await marie.follows("(code)", "[no]")
+    # It has been down for long: the next try is a minute away.
+    await rows(marie, "UPDATE outbox SET attempts = 9 WHERE status = 'waiting' RETURNING id")
+    for _ in range(200):
+        [(due,)] = await rows(marie, "SELECT max(due_at) FROM outbox WHERE kind = 'account'")
+        if moment(due) > marie.clock() + timedelta(seconds=50):  # type: ignore[arg-type]
+            break
+        await asyncio.sleep(0.05)
+    await marie.follows("[change_password]", NEW, NEW)
+    await reads_soon(marie, "opening.late.account")
+    await marie.says("/annuler")
+    marie.hears("interrupt.cancel.changing")
+    service.server.start()
+    marie.clock.passes(minutes=2)
+    await marie.parent.restarts()
+    await reads_soon(marie, "changed.password_set")
+    await has(service, NEW, PASSWORD)
+    await is_done(marie)
+
+
+async def test_who_does_not_wait_for_the_new_password_keeps_the_old_one(
+    meet: Meet, service: Service
+) -> None:
+    marie = await opened(meet, service)
+    await marie.follows(*CHANGE, NEW)
+    service.server.kill()
+    await marie.says(NEW)
+    marie.hears("opening.late.account")
+    await marie.follows("/annuler", "[stop]")
+    marie.hears("stopped")
+    service.server.start()
+    await marie.parent.service.delivery.settle()
+    assert marie.reads.count("\n") < 2, "nothing more is said"
+    await has(service, PASSWORD, NEW)
+    assert "password_set" not in await happenings(marie)
     await is_done(marie)
 
 
@@ -433,6 +478,23 @@ async def test_forgotten_and_back_at_once(meet: Meet, service: Service) -> None:
     await marie.parent.service.delivery.settle()
     people = await service.people()
     assert set(people) == {"m.dupont2"}
+    assert await service.signs_in("m.dupont2", PASSWORD)
+
+
+async def test_forgotten_and_back_while_the_service_is_down(meet: Meet, service: Service) -> None:
+    """The account of before is removed all the same, and not taken for the new one."""
+    marie = await opened(meet, service)
+    service.server.kill()
+    await marie.follows("[manage]", "[my_data]", "[forget_me]", "[yes]")
+    await marie.parent.service.delivery.settle(later=False)
+    marie.clock.passes(minutes=10)
+    again = Dialogue(marie.parent.beside("again"), "fr")
+    await again.follows(*ROADS[S.RECAP], "[activate_now]")
+    await reads_soon(again, "opening.late")
+    service.server.start()
+    await reads_soon(again, "done.ask", identifier="m.dupont2")
+    await marie.parent.service.delivery.settle()
+    assert set(await service.people()) == {"m.dupont2"}
     assert await service.signs_in("m.dupont2", PASSWORD)
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from bot.carriers import accounts as carrier
+from bot.channel import said
 from bot.engine import Update
 from bot.operators import erase_person
 from flows.inputs import Pressed
@@ -245,13 +246,153 @@ async def test_we_are_killed_while_the_service_is_down(meet: Meet, service: Serv
     await is_done(marie, service)
 
 
+LEAVING = [
+    ("fr", "/annuler", "interrupt.cancel.opening", "stop", "stopped.opening"),
+    ("en", "/forget", "interrupt.erase.opening", "erase_all", "erased.opening"),
+]
+leaving = pytest.mark.parametrize(("lang", "command", "asks", "choice", "ends"), LEAVING)
+
+
+@leaving
+async def test_a_parent_who_does_not_want_to_wait_gets_no_account(
+    meet: Meet, service: Service, lang: str, command: str, asks: str, choice: str, ends: str
+) -> None:
+    marie = await meet(lang)
+    service.server.kill()
+    await marie.presses("activate_now")
+    marie.hears("opening.late")
+    await marie.says("?")
+    marie.hears("opening.waits", "help.commands")
+    await marie.says("/privacy")
+    marie.hears("privacy.kept", "opening.waits")
+    await marie.says(command)
+    marie.hears(asks)
+    await marie.presses("continue")
+    marie.hears("opening.waits")
+    await marie.follows(command, f"[{choice}]")
+    marie.hears(ends)
+    for table in ("openings", "passwords"):
+        assert await rows(marie, f"SELECT count(*) FROM {table}") == [(0,)]
+    service.server.start()
+    await marie.parent.service.delivery.settle()
+    assert await service.people() == {}
+    assert await rows(marie, "SELECT count(*) FROM accounts") == [(0,)]
+    marie.does_not_hear("done.ask")
+
+
+@leaving
+async def test_a_parent_who_leaves_while_the_service_is_asked(
+    meet: Meet,
+    service: Service,
+    monkeypatch: pytest.MonkeyPatch,
+    lang: str,
+    command: str,
+    asks: str,
+    choice: str,
+    ends: str,
+) -> None:
+    """The service opens the account after that: nobody is told of it, and it is removed."""
+    monkeypatch.setattr(carrier, "PATIENCE", 0.2)
+    marie = await meet(lang)
+    service.proxy.will("slow", service.creates)
+    engine, address = marie.parent.service.engine, marie.parent.address
+    await engine.take(Update(address, Pressed("activate_now", marie.parent.last.asked)))
+    await until_met(service)
+    await reads_soon(marie, "opening.late")
+    await engine.take(Update(address, said(command)))
+    await reads_soon(marie, asks)
+    await marie.presses(choice)
+    await marie.parent.service.delivery.settle()
+    marie.hears(ends)
+    marie.does_not_hear("done.ask")
+    assert await service.people() == {}
+    assert await rows(marie, "SELECT count(*) FROM accounts") == [(0,)]
+
+
+async def test_who_leaves_in_one_conversation_goes_on_in_the_other(
+    meet: Meet, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was asked for in the first one has its effect, and is no answer to the second."""
+    monkeypatch.setattr(carrier, "PATIENCE", 0.2)
+    marie = await meet()
+    other = Dialogue(marie.parent.beside("marie's other phone"), "fr")
+    marie.clock.passes(minutes=2)
+    another = "Terre&Verte28"
+    road = (another if line == PASSWORD else line for line in ROADS[S.RECAP])
+    await other.follows(*road)
+    service.proxy.will("slow", service.creates)
+    engine, address = marie.parent.service.engine, marie.parent.address
+    await engine.take(Update(address, Pressed("activate_now", marie.parent.last.asked)))
+    await until_met(service)
+    await reads_soon(marie, "opening.late")
+    await engine.take(Update(address, said("/annuler")))
+    await reads_soon(marie, "interrupt.cancel.opening")
+    await engine.take(Update(address, Pressed("stop", marie.parent.last.asked)))
+    await other.presses("activate_now")
+    await reads_soon(other, "done.ask", identifier="m.dupont")
+    await marie.parent.service.delivery.settle()
+    assert set(await service.people()) == {"m.dupont"}
+    assert await service.signs_in("m.dupont", another)
+    assert not await service.signs_in("m.dupont", PASSWORD)
+    assert await rows(marie, "SELECT count(*) FROM accounts") == [(1,)]
+
+
+async def takes(directory: Directory, *identifiers: str) -> None:
+    """Strangers have these identifiers there."""
+    chosen = Secret("Autre&Secret12")
+    digest = chosen if directory.needs == "password" else Secret(hash_password(chosen))
+    for n, identifier in enumerate(identifiers):
+        stranger = Account(f"{n:032x}", identifier, "Dupont", "Michel", "+33712345678", ())
+        await directory.open(stranger, digest, again=False)
+
+
+@only(argvalues=["slapd"])
+async def test_many_identifiers_that_others_have_cost_no_time(
+    meet: Meet, service: Service, directory: Directory
+) -> None:
+    await takes(directory, "m.dupont", *(f"m.dupont{n}" for n in range(2, 9)))
+    marie = await meet()
+    await marie.presses("activate_now")
+    marie.is_asked(S.DONE)
+    marie.hears("done.ask", identifier="m.dupont9")
+    marie.does_not_hear("opening.late")
+
+
+@only(argvalues=["canaille"])
+async def test_a_service_that_says_of_every_name_that_it_is_taken(
+    meet: Meet, service: Service
+) -> None:
+    """It means something else, and would say so for ever."""
+    marie = await meet()
+    service.proxy.will("409", service.creates, times=60)
+    await marie.presses("activate_now")
+    await reads_soon(marie, "opening.refused")
+    marie.is_asked(S.RECAP)
+    assert await rows(marie, "SELECT about FROM school_notes") == [("not_opened",)]
+
+
+async def test_a_child_who_is_no_more_when_the_service_is_back(
+    meet: Meet, service: Service
+) -> None:
+    """An account without a child is a closed one: the parent is not told that it is open."""
+    marie = await meet()
+    service.server.kill()
+    await marie.presses("activate_now")
+    left = School().knows("Paul MARTIN", "06 98 76 54 32", {"Zoé MARTIN": "02/02/2012"})
+    child = {"Léa DUPONT": "14/03/2014"}
+    doors = marie.parent.service.doors
+    no_more = School([*left.rows]).knows("Marie DUPONT", MARIE[2], child, legal=False)
+    await no_more.fills(doors.database, doors.accounts.vault, marie.clock)
+    service.server.start()
+    await reads_soon(marie, "opening.refused")
+    assert await service.people() == {}
+    assert await rows(marie, "SELECT count(*) FROM accounts") == [(0,)]
+
+
 async def test_an_identifier_that_somebody_has_there_already(
     meet: Meet, service: Service, directory: Directory
 ) -> None:
-    chosen = Secret("Autre&Secret12")
-    digest = chosen if directory.needs == "password" else Secret(hash_password(chosen))
-    stranger = Account("9" * 32, "m.dupont", "Dupont", "Michel", "+33712345678", ())
-    await directory.open(stranger, digest, again=False)
+    await takes(directory, "m.dupont")
     marie = await meet()
     await marie.presses("activate_now")
     await reads_soon(marie, "done.ask", identifier="m.dupont2")

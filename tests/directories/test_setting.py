@@ -1,6 +1,7 @@
 """SESAME_ACCOUNTS and its mapping: what can be written, and what is said of the rest."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -120,6 +121,29 @@ async def test_other_attributes(service: Service, tmp_path: Path) -> None:
         assert entry["employeeType"] == [MARIE.key]
         assert entry["ou"] == ["Collège des Lilas", "École du Port"]
         assert {"displayName", "description", "o", "employeeNumber"}.isdisjoint(entry)
+    await directory.close()
+
+
+async def test_without_a_child_nothing_of_one_is_left(service: Service, tmp_path: Path) -> None:
+    """An attribute that is empty then does not keep the account from being closed."""
+    file = tmp_path / "mapping.toml"
+    file.write_text('[scim]\ntitle = "{children}"\n[ldap.attributes]\ntitle = "{children}"\n')
+    directory = directory_of(
+        test_settings(tmp_path / "none.sqlite3", accounts=service.url, accounts_mapping=file)
+    )
+    assert directory is not None
+    secret = Secret(PASSWORD)
+    digest = secret if directory.needs == "password" else Secret(hash_password(secret))
+    there = await directory.open(MARIE, digest, again=False)
+    await directory.change(there.id, replace(MARIE, children=(), active=False))
+    assert not (await service.people())["m.dupont"].active
+    assert not await service.signs_in("m.dupont", PASSWORD)
+    if isinstance(service.running, canaille_server.Canaille):  # type: ignore[attr-defined]
+        [(title,)] = service.running.query("SELECT title FROM user")  # type: ignore[attr-defined]
+        assert not title
+    else:
+        [entry] = await slapd_server.entries(service.running)  # type: ignore[attr-defined]
+        assert "title" not in entry
     await directory.close()
 
 

@@ -740,6 +740,16 @@ class Walk(RuleBasedStateMachine):
         if chat.state not in WAITING and (any(answers) or chat.phone):
             assert chat.expires_at(self.policy) is not None
 
+    def is_left(self, was: Chat, happened: i.Input) -> bool:
+        """Who was told that an account service takes its time need not wait for it."""
+        left = was.state in WAITING and self.chat.state is S.STOPPED
+        if not (left and isinstance(happened, i.FromParent)):
+            return False
+        assert was.state in (S.OPENING, S.CHANGING)
+        assert was.told_opening
+        assert was.interruption in ("cancel", "erase"), "left without being asked"
+        return True
+
     def asks_the_world(self, was: Chat, happened: i.Input) -> None:
         """At most one question at a time, and only those that are allowed now."""
         asked = [output for output in self.outputs if isinstance(output, get_args(o.Question))]
@@ -749,6 +759,8 @@ class Walk(RuleBasedStateMachine):
         assert len(objections) <= 1
         assert len(asked) <= (self.question is None)
         self.question = asked[0] if asked else self.question
+        if self.is_left(was, happened):
+            self.question = None
         assert (self.chat.state in WAITING) == (self.question is not None)
         for output in asked:
             self.account.allows_to_ask(output, self.acted_at, self.policy)
@@ -1407,11 +1419,46 @@ def test_the_account_service_takes_its_time_over_a_password() -> None:
     assert walk.said == ["opening.late.account"]
     walk.happens(i.AccountLate())
     assert walk.said == []
-    for text in ("bonjour", "/langue", "/humain"):
+    for text in ("bonjour", "/langue", "/humain", "/confidentialite", "/retour", "/start", "1"):
         walk.types(text)
         assert walk.said[-1] == "opening.waits.account"
+    walk.types("/aide")
+    assert walk.said == ["opening.waits.account", "help.commands"]
+    walk.types("/annuler")
+    assert walk.said == ["interrupt.cancel.changing"]
+    walk.types("continuer")
+    assert walk.said == ["opening.waits.account"]
     walk.is_answered(i.AccountUnchanged())
     assert walk.chat.state is S.MANAGE
+
+
+@pytest.mark.parametrize(
+    ("command", "asks", "choice", "ends"),
+    [
+        ("/annuler", "interrupt.cancel.opening", "stop", "stopped.opening"),
+        ("/effacer", "interrupt.erase.opening", "erase_all", "erased.opening"),
+    ],
+)
+def test_who_waits_for_the_account_service_can_leave(
+    command: str, asks: str, choice: str, ends: str
+) -> None:
+    walk = says(a_walk(S.RECAP), "activer", command)
+    assert walk.said == ["wait"], "that the service takes its time is not known yet"
+    walk.happens(i.AccountLate())
+    walk.types(command)
+    assert walk.said == [asks]
+    asked = walk.chat.asked
+    walk.happens(i.Pressed("continue", asked))
+    assert walk.said == ["opening.waits"]
+    walk.happens(i.Pressed(choice, asked))
+    assert (walk.said, walk.chat.state) == (["opening.waits"], S.OPENING), "an old button"
+    walk.types(command)
+    walk.types("hm")
+    assert walk.said == ["opening.waits"]
+    walk.happens(i.Pressed(choice, walk.chat.asked))
+    assert (walk.said, walk.chat.state) == ([ends], S.STOPPED)
+    walk.happens(i.AccountOpened(IDENTIFIERS[0]))
+    assert (walk.outputs, walk.chat.state) == ([], S.STOPPED)
 
 
 def test_a_frozen_account_is_thawed_by_the_school() -> None:

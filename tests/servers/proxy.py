@@ -18,6 +18,12 @@ REFUSAL = (
 )
 """What a SCIM service says to a password that it does not take (RFC 7644, 3.12)."""
 
+ANOTHER = (
+    b'{"schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "id": "777",'
+    b' "userName": "p.martin", "externalId": "ffffffffffffffffffffffffffffffff"}'
+)
+"""Somebody else's account, as an answer to whoever made one."""
+
 LDAP_ADD, LDAP_MODIFY = b"ldap add", b"ldap modify"
 """For `when`: the requests to add an entry, and to change one."""
 _LDAP = {0x68: LDAP_ADD, 0x66: LDAP_MODIFY}  # [APPLICATION 8] and [APPLICATION 6]
@@ -96,6 +102,11 @@ class Proxy:
                         writer.write(_answer(b"200 OK", b"<html>It works!</html>"))
                     elif accident == "password":  # the service's own rules
                         writer.write(_answer(b"400 No", REFUSAL))
+                    elif accident == "another":
+                        writer.write(_answer(b"201 Created", ANOTHER))
+                    elif accident == "307":  # the same, please, at another name of this machine
+                        there = b"Location: http://localhost:%d/elsewhere" % self.port
+                        writer.write(_answer(b"307 There\r\n" + there, b""))
                     elif accident.isdecimal():  # a status, in the server's place
                         writer.write(_answer(accident.encode() + b" No", b""))
                     await writer.drain()
@@ -174,7 +185,7 @@ def _of_ldap(request: bytes) -> bytes | None:
 def _answer(status: bytes, body: bytes) -> bytes:
     head = b"HTTP/1.1 %b\r\nContent-Type: %b\r\nContent-Length: %d\r\n" % (
         status,
-        b"application/scim+json" if body == REFUSAL else b"text/html",
+        b"application/scim+json" if body in (REFUSAL, ANOTHER) else b"text/html",
         len(body),
     )
     return head + b"Connection: close\r\n\r\n" + body

@@ -107,14 +107,14 @@ class Slapd:
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[Slapd]:
-    """Start one that has a service account and no parents."""
+def running(folder: Path, settings: str = "") -> Iterator[Slapd]:
+    """Start one that has a service account and no parents; `settings` go before all others."""
     port, tls_port = free_port(), free_port()
-    _certificate(folder)
+    certificate(folder)
     (folder / "data").mkdir()
     names = {"root": ROOT, "parents": PARENTS, "service": SERVICE, "password": PASSWORD}
     config, tree = folder / "slapd.conf", folder / "tree.ldif"
-    config.write_text(_CONFIG.format(folder=folder, **names))
+    config.write_text(settings + _CONFIG.format(folder=folder, **names))
     tree.write_text(_TREE.format(**names))
     assert _FOUND is not None
     slapadd = Path(_FOUND).with_name("slapadd")
@@ -160,7 +160,8 @@ async def binds(slapd: Slapd, identifier: str, password: str) -> bool:
     return True
 
 
-def _certificate(folder: Path) -> None:
+def certificate(folder: Path) -> None:
+    """Write one, which is its own authority: cert.pem, and key.pem."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
     # An address: for "localhost" libldap looks at the machine's own name.

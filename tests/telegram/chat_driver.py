@@ -112,7 +112,9 @@ class RunningBot:
         if self.polling.done():
             self.polling.result()
         assert quiet, f"not acknowledged: {[update.id for update in self.server.pending]}"
-        await self.service.delivery.settle()
+        # An account service that is not there would be asked for ever.
+        here = self.settings.accounts.get_secret_value() == "embedded:"
+        await self.service.delivery.settle(later=here)
 
     async def query(self, sql: str) -> list[tuple[object, ...]]:
         """Rows of the bot's database."""
