@@ -23,9 +23,9 @@ from xml.etree.ElementTree import iterparse
 from make_register import write
 
 from flows.secret import Secret
-from storage.database import Place, is_url, open_database
 from storage.importing.load import load
 from storage.importing.staging import Unwatched
+from storage.place import Place, is_url, open_database
 from storage.vault import Vault
 
 _BARE = {

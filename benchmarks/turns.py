@@ -19,7 +19,7 @@ from bot.engine import Update
 from bot.settings import Settings
 from bot.sms.local import ConsoleSms
 from storage.conversations import Address
-from storage.database import open_database
+from storage.place import open_database
 
 CHATS, SECONDS = 10, 8
 

@@ -37,7 +37,7 @@ from flows.secret import Secret
 from storage.accounts import Accounts, bring_up_to_date
 from storage.codes import Codes
 from storage.conversations import Address, Conversations
-from storage.database import Database, Place, is_url, open_database
+from storage.database import Database
 from storage.directories import Directory, DirectoryFault
 from storage.directories import Mapping as AccountMapping
 from storage.invitations import Invitations
@@ -46,6 +46,7 @@ from storage.life import Life
 from storage.notices import Notices
 from storage.openings import Openings
 from storage.outbox import ACCOUNT, EMAIL, ERASE, REPLY, SMS, TELL, Outbox
+from storage.place import Place, is_url, open_database
 from storage.register import Register
 from storage.vault import Vault, check_secret
 

@@ -27,7 +27,7 @@ from bot.mail.message import read_sender
 from flows.policy import DEFAULT, Policy
 from flows.policy import Windows as PolicyWindows
 from storage.conversations import Address
-from storage.database import Place
+from storage.place import Place
 from storage.retention import Retention
 
 KEPT = Retention()

@@ -6,10 +6,10 @@ A transaction is written once, as plain code without I/O::
         row = yield from one("SELECT name FROM people WHERE id = ?", who)
         ...
 
-and `Database.run` drives it to its end inside one transaction. Which database it is, only the
-address says: a SQLite file (storage/sqlite.py), or PostgreSQL (storage/postgresql.py). Both take
-the same work in the same words; what PostgreSQL words otherwise is put right in one place
-(storage/dialect.py).
+and `Database.run` drives it to its end inside one transaction. Which database it is, only its
+address says (storage/place.py): a SQLite file (storage/sqlite.py), or PostgreSQL
+(storage/postgresql.py). Both take the same work in the same words; what PostgreSQL words otherwise
+is put right in one place (storage/dialect.py).
 
 SQLite lets one transaction write at a time, PostgreSQL many (READ COMMITTED): work that reads,
 decides and then writes first takes a `lock` on what it decides about. Whoever takes several takes
@@ -17,12 +17,11 @@ them in the order chat, codes, guardian, pupil, register; then no two wait for e
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Generator, Iterable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import resources
-from pathlib import Path
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -162,56 +161,6 @@ class Database(ABC):
     @abstractmethod
     async def close(self) -> None:
         """Close it. Safe at any moment: what was committed stays."""
-
-
-Place = Path | str
-"""A SQLite file (or ":memory:"), or the URL of a PostgreSQL database (`is_url`)."""
-
-
-def is_url(place: Place) -> bool:
-    """Whether that is PostgreSQL."""
-    return isinstance(place, str) and place.startswith("postgresql:")
-
-
-@asynccontextmanager
-async def open_database(place: Place) -> AsyncIterator[Database]:
-    """Open the database, bring its schema up to date, and close it at the end."""
-    database = await connect(place)
-    try:
-        yield database
-    finally:
-        await database.close()
-
-
-async def connect(place: Place) -> Database:
-    """Open without a `with`; the caller closes. Raises StorageError in one clear line."""
-    # Each of the two is imported where it is used: the other one's library need not be there.
-    if is_url(place):
-        from storage import postgresql  # noqa: PLC0415
-
-        return await postgresql.connect(str(place))
-    from storage import sqlite  # noqa: PLC0415
-
-    return await sqlite.connect(place)
-
-
-@asynccontextmanager
-async def visit(place: Place, patience: int = 1) -> AsyncIterator[Database]:
-    """Open one more connection to a database that is in use, to see how it is.
-
-    It makes and changes nothing, and waits no longer than `patience` seconds for others. Raises
-    StorageError.
-    """
-    if is_url(place):
-        from storage import postgresql  # noqa: PLC0415
-
-        async with postgresql.visit(str(place), patience) as database:
-            yield database
-        return
-    from storage import sqlite  # noqa: PLC0415
-
-    async with sqlite.visit(place, patience) as file:
-        yield file
 
 
 def is_current() -> Work[bool]:

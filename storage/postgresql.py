@@ -243,7 +243,7 @@ async def connect(url: str) -> Postgresql:
 
 @asynccontextmanager
 async def visit(url: str, patience: int) -> AsyncIterator[Postgresql]:
-    """One more connection; see `storage.database.visit`."""
+    """One more connection; see `storage.place.visit`."""
     async with _open(url, 1, command_timeout=patience, lock_timeout=f"{patience}s") as pool:
         async with pool.acquire() as connection:
             await _asked(connection, _is_ours(connection, f"{patience}s"))

@@ -198,7 +198,7 @@ async def connect(path: str | Path) -> Sqlite:
 
 @asynccontextmanager
 async def visit(path: str | Path, patience: int) -> AsyncIterator[Sqlite]:
-    """One more connection to a file that is there; see `storage.database.visit`."""
+    """One more connection to a file that is there; see `storage.place.visit`."""
     url = f"{Path(path).absolute().as_uri()}?mode=rw"
     connection = aiosqlite.connect(url, uri=True, isolation_level=None, timeout=patience)
     try:

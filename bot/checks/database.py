@@ -11,7 +11,8 @@ from bot.settings import BadSetting
 from storage.audit import check
 from storage.backups import backups_of
 from storage.conversations import chat_place
-from storage.database import NothingThere, StorageError, Work, is_current, migrations, one, visit
+from storage.database import NothingThere, StorageError, Work, is_current, migrations, one
+from storage.place import visit
 from storage.vault import Vault, VaultError, is_known
 
 T = TypeVar("T")

@@ -17,7 +17,8 @@ from starlette.routing import Route
 from bot.app import Service
 from bot.logs import Event, Log
 from bot.metrics import Counts, Metrics, count
-from storage.database import Place, StorageError, is_current, visit
+from storage.database import StorageError, is_current
+from storage.place import Place, visit
 
 log = Log("web")
 

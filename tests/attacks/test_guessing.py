@@ -20,7 +20,8 @@ from flows.inputs import CodeCancelled, CodeOnItsWay, CodeRight, CodeWrong
 from flows.policy import DAY, DEFAULT, HOUR, MINUTE
 from flows.secret import Secret
 from storage.codes import Codes, eight_digits, six_digits
-from storage.database import Database, one, open_database
+from storage.database import Database, one
+from storage.place import open_database
 from storage.vault import Vault
 from tests.helpers.clock import Clock
 from tests.helpers.parent import SECRET

@@ -13,7 +13,8 @@ from flows.policy import DAY, DEFAULT, HOUR, MINUTE
 from flows.secret import Secret
 from flows.states import S
 from storage.codes import Codes
-from storage.database import Database, Work, open_database, run
+from storage.database import Database, Work, run
+from storage.place import open_database
 from storage.vault import Vault
 from tests.conversations.conftest import MeetCore
 from tests.conversations.roads import everybody

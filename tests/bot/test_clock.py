@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from bot.clock import SLACK, SteadyClock
 from flows.states import S
-from storage.database import every, open_database, run
+from storage.database import every, run
+from storage.place import open_database
 from storage.stamps import mend_future
 from tests.conversations.roads import CODE_OF_MARIE, everybody
 from tests.helpers.clock import Clock

@@ -21,8 +21,9 @@ from flows.inputs import EraseFailed, FromWorld, SmsDelayed, SmsFailed, TextFail
 from flows.secret import Secret
 from flows.states import S
 from storage.conversations import Address, Conversations
-from storage.database import Database, connect, every, run
+from storage.database import Database, every, run
 from storage.outbox import ERASE, REPLY, SMS, Outbox, Parcel
+from storage.place import connect
 from storage.vault import Vault
 from tests.helpers.clock import Clock
 from tests.helpers.parent import SECRET

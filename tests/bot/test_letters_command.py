@@ -13,8 +13,9 @@ import segno
 import locales
 from bot.app import open_storage
 from flows.states import S
-from storage.database import Place, every
+from storage.database import every
 from storage.letters import Letters
+from storage.place import Place
 from tests.bot.test_command_line import Run, _machine, database, failed, telegram
 from tests.bot.test_command_line import run as command
 from tests.bot.test_operators import done, ok, place, recorded

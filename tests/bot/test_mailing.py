@@ -19,8 +19,9 @@ from flows.chat import Chat
 from flows.inputs import EmailFailed, FromWorld, Noticed, SignedOut, SmsDelayed, Thawed
 from flows.secret import Secret
 from storage.conversations import Address
-from storage.database import Busy, Work, connect, every, run
+from storage.database import Busy, Work, every, run
 from storage.outbox import EMAIL, SMS, TELL
+from storage.place import connect
 from storage.vault import Vault
 from tests.bot.test_delivery import Desk, clock, slept
 from tests.helpers.clock import Clock

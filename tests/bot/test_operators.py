@@ -17,7 +17,8 @@ from bot.app import open_storage
 from flows.states import S
 from storage.audit import check
 from storage.backups import backups_of, write_backup
-from storage.database import Place, every, is_url, run
+from storage.database import every, run
+from storage.place import Place, is_url
 from storage.retention import RULES, Retention
 from tests.bot.test_command_line import Run, _machine, database, failed
 from tests.bot.test_command_line import run as command

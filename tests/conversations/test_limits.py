@@ -25,7 +25,8 @@ from flows.secret import Secret
 from flows.states import S
 from storage.accounts import Accounts
 from storage.codes import Codes
-from storage.database import Database, Work, every, open_database, run
+from storage.database import Database, Work, every, run
+from storage.place import open_database
 from storage.register import Register
 from storage.vault import Vault
 from tests.conversations.roads import everybody

@@ -28,6 +28,7 @@ from bot.settings import Settings
 from flows.secret import Secret
 from storage import database as storage
 from storage.backups import backups_of
+from storage.place import open_database
 from storage.vault import Vault
 from tests.conversations.test_secrets import files, found
 from tests.conversations.test_terminal import environment
@@ -333,7 +334,7 @@ class Universe:
             assert not self._ask("SELECT 1 FROM sqlite_master WHERE name = 'crash'")
             return
         settings: Settings = test_settings(self.database, **POLICY)
-        async with storage.open_database(self.database) as database:
+        async with open_database(self.database) as database:
             await check(
                 database,
                 Vault(Secret(SECRET)),

@@ -16,7 +16,8 @@ import pytest
 from bot.app import open_storage
 from bot.settings import Settings
 from flows.states import S
-from storage.database import Place, every
+from storage.database import every
+from storage.place import Place
 from tests.bot.test_operators import CALL
 from tests.conversations.roads import ALL_TO_DONE, CHILDREN, CODE_OF_MARIE
 from tests.helpers.clock import Clock

@@ -15,7 +15,8 @@ import pytest
 import locales
 from bot.doctor import examine
 from flows.states import S
-from storage.database import StorageError, connect
+from storage.database import StorageError
+from storage.place import connect
 from storage.vault import VaultError
 from tests.conversations.conftest import Arrive, arrive
 from tests.faults.core import CoreWay

@@ -29,7 +29,7 @@ from flows.inputs import (
     SharedContact,
 )
 from storage.conversations import Address
-from storage.database import Place, is_url
+from storage.place import Place, is_url
 from tests.helpers.clock import Clock
 from tests.helpers.school import School
 

@@ -19,7 +19,7 @@ from urllib.parse import urlencode
 
 import asyncpg
 
-from storage.database import open_database
+from storage.place import open_database
 from tests.helpers.parent import test_settings
 from tests.helpers.school import School
 

@@ -9,10 +9,11 @@ from tempfile import TemporaryDirectory
 
 from bot.app import open_storage, secret_of
 from bot.settings import Settings
-from storage.database import Database, Place, is_url, one
+from storage.database import Database, one
 from storage.importing.load import load
 from storage.importing.staging import Unwatched
 from storage.invitations import Invitations
+from storage.place import Place, is_url
 from storage.vault import Vault
 from tests.helpers.clock import Clock
 

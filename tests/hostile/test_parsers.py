@@ -33,10 +33,11 @@ from flows.refusals import Refused
 from flows.secret import Secret
 from flows.states import S
 from storage.conversations import Address
-from storage.database import every, open_database
+from storage.database import every
 from storage.importing.load import load
 from storage.importing.records import RefusedFile
 from storage.importing.staging import Unwatched
+from storage.place import open_database
 from storage.vault import Vault
 from tests.flows.hostile import any_text
 from tests.flows.samples import a_chat

@@ -18,7 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from flows.secret import Secret
-from storage.database import every, open_database
+from storage.database import every
+from storage.place import open_database
 from storage.vault import Vault
 from tests.conversations.test_secrets import files, found
 from tests.conversations.test_terminal import environment

@@ -13,7 +13,8 @@ from flows.outputs import ReadAccount, TellOthers
 from flows.policy import DAY
 from storage.audit import SESAME
 from storage.conversations import Address
-from storage.database import Database, Sql, Work, connect, one
+from storage.database import Database, Sql, Work, one
+from storage.place import connect
 from storage.retention import Retention, purge
 from tests.helpers.postgres import Postgres
 from tests.storage.town import MARIE, NOW, Town, _words, town

@@ -14,8 +14,9 @@ from flows.policy import DEFAULT
 from flows.secret import Secret
 from storage.accounts import Accounts
 from storage.codes import Codes
-from storage.database import Database, connect, one
+from storage.database import Database, one
 from storage.invitations import Invitations
+from storage.place import connect
 from storage.register import Register
 from storage.vault import Vault, check_secret
 from tests.helpers.clock import Clock

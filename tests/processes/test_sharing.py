@@ -17,8 +17,9 @@ from flows.chat import Chat
 from flows.inputs import FromWorld
 from flows.secret import Secret
 from storage.conversations import Address, Conversations
-from storage.database import Database, Work, connect, every, one, run
+from storage.database import Database, Work, every, one, run
 from storage.outbox import EMAIL, REPLY, SMS, TELL, Outbox
+from storage.place import connect
 from storage.vault import Vault
 from tests.bot.test_delivery import Messenger, Provider
 from tests.bot.test_mailing import Post

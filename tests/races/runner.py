@@ -15,7 +15,8 @@ from flows.inputs import CodeOnItsWay, Pressed
 from flows.secret import Secret
 from flows.states import S
 from storage.conversations import Address
-from storage.database import Place, Work, every, run
+from storage.database import Work, every, run
+from storage.place import Place
 from tests.helpers.parent import Phone, test_settings
 
 NOW = datetime(2026, 3, 10, 9, 0, tzinfo=UTC)

@@ -11,7 +11,8 @@ import pytest
 
 from bot.app import Service, open_storage, run_service
 from bot.engine import Update
-from storage.database import Place, Work, every, is_url
+from storage.database import Work, every
+from storage.place import Place, is_url
 from storage.vault import Vault
 from tests.conversations.conftest import tmp_path
 from tests.helpers.invariants import check

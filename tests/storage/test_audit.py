@@ -7,7 +7,8 @@ import pytest
 
 from flows.secret import Secret
 from storage.audit import SESAME, Action, check, note
-from storage.database import Database, Place, every, open_database, run
+from storage.database import Database, every, run
+from storage.place import Place, open_database
 from storage.retention import Retention, purge
 from storage.vault import Vault, check_secret
 from tests.helpers.clock import Clock

@@ -18,7 +18,8 @@ from flows.inputs import (
 from flows.policy import DAY, DEFAULT, HOUR, MINUTE, Policy
 from flows.secret import Secret
 from storage.codes import Checked, Codes
-from storage.database import Place, Work
+from storage.database import Work
+from storage.place import Place
 from tests.storage.town import MARIE, NOW, PAUL, Town, town
 
 CODE = Secret("123456")

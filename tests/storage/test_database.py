@@ -20,17 +20,15 @@ from storage import accounts
 from storage.database import (
     Busy,
     Database,
-    Place,
     StorageError,
     Work,
-    connect,
     every,
     migrations,
     one,
-    open_database,
     run,
     run_many,
 )
+from storage.place import Place, connect, open_database
 from storage.sqlite import Sqlite
 from tests.conversations.roads import ROADS
 from tests.helpers.dialogue import Dialogue
@@ -261,7 +259,8 @@ async def test_a_newer_schema_is_left_alone(path: Path) -> None:
 
 WORKER = """
 import asyncio, sys
-from storage.database import open_database, run, every
+from storage.database import run, every
+from storage.place import open_database
 async def opens(path, name):
     async with open_database(path) as database:
         await database.run(run("INSERT INTO updates VALUES (?, 0)", name))

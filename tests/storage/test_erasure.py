@@ -18,11 +18,12 @@ from storage.accounts import Account, Accounts, account_place
 from storage.audit import PARENT
 from storage.codes import login_key
 from storage.conversations import Address, Conversations
-from storage.database import Database, Place, every, run, stamp
+from storage.database import Database, every, run, stamp
 from storage.erasure import conversations_of, erase, erase_account, erase_closed, people
 from storage.letters import Letters
 from storage.life import Acting, Life
 from storage.outbox import ACCOUNT, EMAIL, SMS, Outbox
+from storage.place import Place
 from storage.retention import Retention, purge
 from storage.tallies import count
 from storage.vault import Vault

@@ -12,8 +12,8 @@ import pytest
 from bot.import_command import import_files
 from bot.spreadsheet import harmless
 from flows.secret import Secret
-from storage.database import Place, open_database
 from storage.importing.report import REASONS, WARNINGS
+from storage.place import Place, open_database
 from storage.vault import Vault
 from tests.storage.exports import UAI, adult, child, link, siecle
 

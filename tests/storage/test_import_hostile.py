@@ -17,11 +17,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flows.secret import Secret
-from storage.database import Database, every, open_database
+from storage.database import Database, every
 from storage.importing.load import load
 from storage.importing.recognise import gather
 from storage.importing.records import RefusedFile
 from storage.importing.staging import Unwatched
+from storage.place import open_database
 from storage.vault import Vault
 from tests.storage import exports
 from tests.storage.exports import UAI, adult, child, link, xml

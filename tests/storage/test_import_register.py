@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 
 from flows.secret import Secret
-from storage.database import Database, Place, every, one, open_database, run
+from storage.database import Database, every, one, run
 from storage.family import guardian_place, pupil_place
 from storage.importing.load import load
 from storage.importing.records import Guardian, Link, Pupil, RefusedFile
 from storage.importing.report import Report
 from storage.importing.staging import Unwatched
+from storage.place import Place, open_database
 from storage.vault import Vault
 from tests.storage import exports
 from tests.storage.exports import UAI, adult, child, link, siecle

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from flows.secret import Secret
-from storage.database import open_database
 from storage.importing.load import load
 from storage.importing.report import Report
 from storage.importing.staging import Unwatched
+from storage.place import open_database
 from storage.vault import Vault
 
 SHARED = Path(os.environ.get("SESAME_SHARED") or Path(__file__).parents[3] / "shared")

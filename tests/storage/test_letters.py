@@ -18,9 +18,9 @@ from flows.inputs import (
 )
 from flows.policy import DAY
 from flows.questions.letter import read_letter
-from storage.database import Place
 from storage.erasure import people
 from storage.letters import Letter, new_code
+from storage.place import Place
 from tests.helpers.school import LILAS, PORT
 from tests.storage.town import MARIE, NOW, SOPHIE, Town, town
 

@@ -26,8 +26,9 @@ from flows.policy import DAY
 from flows.text import clean
 from storage import audit
 from storage.accounts import bring_up_to_date
-from storage.database import Place, every, one, run, stamp
+from storage.database import every, one, run, stamp
 from storage.erasure import erase_closed
+from storage.place import Place
 from storage.retention import Retention, purge
 from storage.sign_ins import leave
 from tests.helpers.school import LILAS

@@ -9,7 +9,7 @@ import pytest
 
 from flows.inputs import NotObjected, Objected
 from flows.policy import DAY
-from storage.database import Place
+from storage.place import Place
 from storage.sign_ins import leave
 from tests.helpers.school import School
 from tests.storage.town import AN, MARIE, NOW, PAUL, Town, families, town

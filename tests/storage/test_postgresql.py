@@ -19,19 +19,17 @@ from storage.database import (
     Database,
     StorageError,
     Work,
-    connect,
     every,
     is_current,
     lock,
     lock_shared,
     migrations,
     one,
-    open_database,
     run,
-    visit,
 )
 from storage.dialect import translated
 from storage.outbox import REPLY
+from storage.place import connect, open_database, visit
 from tests.helpers.network import free_port
 from tests.helpers.parent import CoreParent, core_parent, test_settings
 from tests.helpers.postgres import PASSWORD, PLAIN, Postgres, started

@@ -11,7 +11,8 @@ from bot.app import open_storage
 from flows.secret import Secret
 from storage.audit import Action
 from storage.conversations import Conversations
-from storage.database import Database, Place, every, migrations, open_database
+from storage.database import Database, every, migrations
+from storage.place import Place, open_database
 from storage.rotation import SEALED, rotate
 from storage.vault import SecretChanged, Vault, VaultError, check_secret
 from tests.conversations.roads import ALL_TO_DONE, CODE_OF_MARIE, everybody

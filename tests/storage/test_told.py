@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from storage.database import Place, every
+from storage.database import every
 from storage.outbox import ACCOUNT, Outbox
+from storage.place import Place
 from storage.told import tell_changes, tell_now
 from tests.storage.test_erasure import DAY, Here, met
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from bot.app import open_storage
 from flows.secret import Secret
-from storage.database import Place, every, open_database
+from storage.database import every
+from storage.place import Place, open_database
 from storage.vault import Vault, VaultError, _Ciphers, check_secret
 from tests.helpers.parent import SECRET, test_settings
 from tests.helpers.school import a_school

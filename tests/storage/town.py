@@ -14,11 +14,12 @@ from flows.secret import Secret
 from storage.accounts import Account, Accounts
 from storage.codes import Codes
 from storage.conversations import Address, Conversations
-from storage.database import Database, Place, Row, Work, every, open_database
+from storage.database import Database, Row, Work, every
 from storage.letters import Letters
 from storage.life import Acting, Life
 from storage.notices import Notices
 from storage.outbox import EMAIL, SMS, TELL, Outbox, outbox_place
+from storage.place import Place, open_database
 from storage.register import Register
 from storage.vault import Vault, check_secret
 from tests.helpers.clock import Clock

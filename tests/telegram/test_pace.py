@@ -18,8 +18,9 @@ from bot.telegram.pace import BURST, PER_SECOND, Pace
 from flows.chat import Chat
 from flows.secret import Secret
 from storage.conversations import Address, Conversations
-from storage.database import Place, Work, connect, every
+from storage.database import Work, every
 from storage.outbox import REPLY, Outbox
+from storage.place import Place, connect
 from storage.vault import Vault
 from tests.helpers.clock import Clock
 from tests.helpers.parent import SECRET, Phone

@@ -20,6 +20,7 @@ from types import CodeType, FrameType
 from typing import Any
 
 from storage import backups, database, sqlite
+from storage.place import open_database
 
 WATCHED: set[CodeType] = {
     function.__code__
@@ -63,7 +64,7 @@ async def opens(asked: dict[str, Any]) -> str:
 
         sqlite._migrate = traced  # type: ignore[assignment]  # it takes the same
     await asyncio.sleep(max(asked.get("at", 0.0) - time.time(), 0))
-    async with database.open_database(asked["path"]) as opened:
+    async with open_database(asked["path"]) as opened:
         [[version]] = await opened.run(database.every("PRAGMA user_version"))
     return str(version)
 

@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from storage.backups import backups_of
-from storage.database import StorageError, every, migrations, open_database, run
+from storage.database import StorageError, every, migrations, run
+from storage.place import open_database
 
 MORE = """
 ALTER TABLE updates ADD COLUMN note TEXT NOT NULL DEFAULT '';

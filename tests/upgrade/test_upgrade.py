@@ -15,8 +15,9 @@ from flows.states import S
 from flows.table import ASKING
 from storage import accounts, database
 from storage.backups import backups_of
-from storage.database import Place, every, is_url, moment
+from storage.database import every, moment
 from storage.outbox import ERASE, REPLY, SMS
+from storage.place import Place, is_url, open_database
 from tests.helpers.clock import Clock
 from tests.helpers.dialogue import PASSWORD, Dialogue
 from tests.helpers.invariants import check
@@ -169,7 +170,7 @@ async def load(frozen: Path, place: Place) -> None:
     then = database.migrations()[: int(frozen.stem)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(database, "migrations", lambda: then)
-        async with database.open_database(place) as opened:
+        async with open_database(place) as opened:
             await opened.run(freeze.rows_on_server(frozen))
 
 
@@ -180,7 +181,7 @@ async def opened(frozen: Path, place: Place) -> AsyncIterator[CoreBot]:
     bot = CoreBot(test_settings(place), Clock(), Phone(), lambda: CODE, Inbox())
     for name in [*TO_DONE, *ELSEWHERE]:
         CoreParent(bot, name, "fr")
-    async with database.open_database(place) as raw:
+    async with open_database(place) as raw:
         [(last,)] = await raw.run(every("SELECT max(updated_at) FROM chats"))
     bot.clock.now = moment(last)
     await bot.opens()
@@ -282,7 +283,7 @@ async def test_the_present_schema_is_frozen(tmp_path: Path) -> None:
     path, fresh = tmp_path / "frozen.sqlite3", tmp_path / "fresh.sqlite3"
     freeze.load(FROZEN[-1], path)
     schema = "SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY name"
-    async with database.open_database(path) as one, database.open_database(fresh) as other:
+    async with open_database(path) as one, open_database(fresh) as other:
         assert await one.run(every(schema)) == await other.run(every(schema))
         for kind in (REPLY, ERASE, SMS):
             waits = every("SELECT 1 FROM outbox WHERE kind = ? AND status = 'waiting'", kind)
