@@ -113,8 +113,7 @@ _WEBHOOK = re.compile(
 )
 _SQLITE = re.compile(r"sqlite(?:\+aiosqlite)?:///(.+)")
 _POSTGRESQL = re.compile(r"postgres(?:ql)?(?:\+asyncpg)?://(.+)")
-_HOST = r"(?:[A-Za-z0-9._%-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?"
-_PLACE = re.compile(rf"(?:[^@/#\[\]]*@)?{_HOST}(?:,{_HOST})*(?:/[^@#]*)?")
+_HOST = re.compile(r"(?:[A-Za-z0-9._%-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 _SSL = re.compile(r"^ssl=")
 _TAKEN = ("health", "ready", "metrics", "password", "sms")  # pages of ours, and what is below them
 _WINDOWS = (
@@ -561,7 +560,7 @@ class Settings(BaseSettings):
         of_postgresql = _POSTGRESQL.fullmatch(self.database_url)
         if of_postgresql:
             where, _, query = of_postgresql[1].partition("?")
-            if not _PLACE.fullmatch(where):
+            if not _is_place(where):
                 raise BadSetting(
                     "SESAME_DATABASE_URL: the URL cannot be read; write @ : / ? # in a password as"
                     " %40 %3A %2F %3F %23."
@@ -607,6 +606,16 @@ def settings_table() -> str:
         default = "" if field.default_factory else _written(field.default)
         rows.append(f"| `SESAME_{name.upper()}` | {field.description} | {default} |")
     return "\n".join(rows)
+
+
+def _is_place(where: str) -> bool:
+    """Whether it is USER:PASSWORD@HOST:PORT/NAME: a sign in the password may have cut it elsewhere.
+
+    There may be several hosts, with commas between them.
+    """
+    before, _, name = where.partition("/")
+    who, _, hosts = before.rpartition("@")
+    return not set("@#[]") & set(who + name) and all(map(_HOST.fullmatch, hosts.split(",")))
 
 
 def _written(default: object) -> str:

@@ -259,14 +259,20 @@ class Outbox:
     ) -> Work[None]:
         """It was sent, as the message `name` where that one bears buttons (else None).
 
-        The message before has lost its buttons by it, unless `keeps_buttons`.
+        The message before has lost its buttons by it, unless `keeps_buttons`. Where another process
+        took us for dead and sends it again, it is that one's to finish: what comes after it must
+        not leave before.
         """
-        yield from run(
-            "UPDATE outbox SET status = 'sent', body = NULL, sent_as = ?, waits = ? WHERE id = ?",
+        ours = yield from run(
+            "UPDATE outbox SET status = 'sent', body = NULL, sent_as = ?, waits = ? WHERE id = ?"
+            " AND (status = 'waiting' OR coalesce(worker, -1) = ?) RETURNING id",
             name,
             waits,
             parcel.number,
+            -1 if parcel.worker is None else parcel.worker,
         )
+        if not ours:
+            return
         change = "waits = 0" if keeps_buttons else "sent_as = NULL"
         yield from run(
             f"UPDATE outbox SET {change}"  # noqa: S608 - our own words

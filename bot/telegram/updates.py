@@ -86,7 +86,7 @@ class Updates:
         failures, loop = 0, asyncio.get_running_loop()
         timers = (
             loop.call_later(TYPING_AFTER, self._type, chat),
-            loop.call_later(TELL_AFTER, self._tell, chat, "error.down", update.language),
+            loop.call_later(TELL_AFTER, self._tell, chat, "error.down"),
         )
         try:
             while not self._stopping.is_set():
@@ -97,7 +97,7 @@ class Updates:
                 except Exception as error:
                     if failures >= TRIES:
                         log(Event.UPDATE_GIVEN_UP, kind=type(error).__name__, place=place_of(error))
-                        self._tell(chat, "error.internal", update.language)
+                        self._tell(chat, "error.internal")
                         return True
                     log(Event.UPDATE_WAITS, kind=type(error).__name__, place=place_of(error))
                 else:
@@ -114,10 +114,9 @@ class Updates:
         """Show that somebody is at work. Telegram takes it away after 5 seconds, or a message."""
         self._do_beside(self._bot.send_chat_action(chat, ChatAction.TYPING))
 
-    def _tell(self, chat: int, key: str, lang: str | None) -> None:
-        """Say it in the messenger's language, or in all of them; best effort."""
-        langs = (lang,) if lang else locales.LANGUAGES
-        text = "\n".join(locales.say(key, each) for each in langs)
+    def _tell(self, chat: int, key: str) -> None:
+        """Say it in all languages: which one the parent chose, the database knows; best effort."""
+        text = "\n".join(locales.say(key, lang) for lang in locales.LANGUAGES)
         self._do_beside(self._bot.send_message(chat, text))
 
     def _answer(self, query: str) -> None:

@@ -249,11 +249,11 @@ class Parent:
 
     def _is_beside(self, message: Message) -> bool:
         """Whether it is no reply: the keyboard goes, or the database is away for a while."""
-        return any(
-            re.fullmatch(pattern(key, lang, {}), message.text)
+        received, down = (
+            [pattern(key, lang, {}) for lang in ("fr", "en")]
             for key in ("telegram.number_received", "error.down")
-            for lang in ("fr", "en")
         )
+        return any(re.fullmatch(words, message.text) for words in (*received, "\n".join(down)))
 
     def checks_what_was_said(self) -> None:
         """Each reply once; again only after a kill, next to itself; no password left in sight."""

@@ -90,7 +90,8 @@ async def test_a_turn_that_is_given_up_is_told(
         parent.bot.before_turn = before_turn  # type: ignore[method-assign]
         parent.person.starts()
         said = await parent.person.hears()
-        assert pattern("error.internal", "fr", {}).replace("\\", "") == said.text
+        both = [pattern("error.internal", lang, {}).replace("\\", "") for lang in ("fr", "en")]
+        assert said.text == "\n".join(both)
 
 
 async def test_the_terminal_on_the_database_of_serve(tmp_path: Path) -> None:

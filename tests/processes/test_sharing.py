@@ -227,6 +227,33 @@ async def test_two_who_find_what_is_left_do_not_both_send_it(begins: Begin) -> N
     assert rows == [("sending", 2, 1)]
 
 
+async def test_who_was_taken_for_dead_lets_the_other_end_it(
+    begins: Begin, postgres: Postgres
+) -> None:
+    """The reply is repeated then, and the next one comes after it."""
+    one_, outside, _ = await begins()
+    other, _, _ = await begins()
+    first, second = asyncio.Event(), asyncio.Event()
+    outside.faults["0"] += [first, second]
+    await one_.database.run(put_in(places=1, replies=2))
+    await one_.delivery.look()
+    await until(lambda: len(outside.tried) == 1)
+    postgres.says(  # as when the server was started anew: all names are free
+        "SELECT pg_terminate_backend(pid) FROM pg_locks JOIN pg_stat_activity USING (pid)"
+        " WHERE locktype = 'advisory'"
+    )
+    async with asyncio.timeout(5):
+        while len(outside.tried) == 1:  # the other takes it over, and sends it
+            await other.delivery.look()
+            await asyncio.sleep(0.01)
+    first.set()
+    await one_.delivery.settle()
+    assert outside.got == [("0", "0")]
+    second.set()
+    await other.takes_over()
+    assert outside.got == [("0", "0"), ("0", "0"), ("0", "1")]
+
+
 async def test_each_mail_leaves_once_and_each_word_is_told_once(begins: Begin) -> None:
     people = [(await begins())[0] for _ in range(3)]
     for process in people:
