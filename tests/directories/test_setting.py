@@ -10,7 +10,7 @@ from bot.app import directory_of
 from bot.settings import BadSetting
 from flows.secret import Secret
 from storage.accounts import hash_password
-from storage.directories import DirectoryRefused
+from storage.directories import Directory, DirectoryRefused
 from tests.directories.conftest import Service, missing
 from tests.directories.test_behaviour import MARIE, PASSWORD
 from tests.helpers.parent import test_settings
@@ -96,15 +96,20 @@ title = "Parent de {children}"
 """
 
 
-async def test_other_attributes(service: Service, tmp_path: Path) -> None:
-    file = tmp_path / "mapping.toml"
-    file.write_text(MAPPING, "utf-8")
+def mapped(service: Service, folder: Path, mapping: str) -> tuple[Directory, Secret]:
+    """The service with other attributes, and what it wants of the password."""
+    file = folder / "mapping.toml"
+    file.write_text(mapping, "utf-8")
     directory = directory_of(
-        test_settings(tmp_path / "none.sqlite3", accounts=service.url, accounts_mapping=file)
+        test_settings(folder / "none.sqlite3", accounts=service.url, accounts_mapping=file)
     )
     assert directory is not None
     secret = Secret(PASSWORD)
-    digest = secret if directory.needs == "password" else Secret(hash_password(secret))
+    return directory, secret if directory.needs == "password" else Secret(hash_password(secret))
+
+
+async def test_other_attributes(service: Service, tmp_path: Path) -> None:
+    directory, digest = mapped(service, tmp_path, MAPPING)
     there = await directory.open(MARIE, digest, again=False)
     assert await directory.open(MARIE, digest, again=True) == there, "it is found under our key"
     await directory.change(there.id, MARIE)
@@ -126,14 +131,8 @@ async def test_other_attributes(service: Service, tmp_path: Path) -> None:
 
 async def test_without_a_child_nothing_of_one_is_left(service: Service, tmp_path: Path) -> None:
     """An attribute that is empty then does not keep the account from being closed."""
-    file = tmp_path / "mapping.toml"
-    file.write_text('[scim]\ntitle = "{children}"\n[ldap.attributes]\ntitle = "{children}"\n')
-    directory = directory_of(
-        test_settings(tmp_path / "none.sqlite3", accounts=service.url, accounts_mapping=file)
-    )
-    assert directory is not None
-    secret = Secret(PASSWORD)
-    digest = secret if directory.needs == "password" else Secret(hash_password(secret))
+    mapping = '[scim]\ntitle = "{children}"\n[ldap.attributes]\ntitle = "{children}"\n'
+    directory, digest = mapped(service, tmp_path, mapping)
     there = await directory.open(MARIE, digest, again=False)
     await directory.change(there.id, replace(MARIE, children=(), active=False))
     assert not (await service.people())["m.dupont"].active
@@ -148,12 +147,8 @@ async def test_without_a_child_nothing_of_one_is_left(service: Service, tmp_path
 
 
 async def test_a_mapping_that_names_what_there_is_not(service: Service, tmp_path: Path) -> None:
-    file = tmp_path / "mapping.toml"
-    file.write_text('[scim]\ntitle = "{birthdate}"\n[ldap.attributes]\ntitle = "{birthdate}"\n')
-    directory = directory_of(
-        test_settings(tmp_path / "none.sqlite3", accounts=service.url, accounts_mapping=file)
-    )
-    assert directory is not None
+    mapping = '[scim]\ntitle = "{birthdate}"\n[ldap.attributes]\ntitle = "{birthdate}"\n'
+    directory, digest = mapped(service, tmp_path, mapping)
     with pytest.raises(DirectoryRefused, match="mapping"):
-        await directory.open(MARIE, Secret(PASSWORD), again=False)
+        await directory.open(MARIE, digest, again=False)
     await directory.close()
