@@ -269,7 +269,7 @@ class Outbox:
             name,
             waits,
             parcel.number,
-            -1 if parcel.worker is None else parcel.worker,
+            _comparable(parcel.worker),
         )
         if not ours:
             return
@@ -301,7 +301,7 @@ class Outbox:
             " AND coalesce(worker, -1) = ?",
             stamp(due),
             parcel.number,
-            -1 if parcel.worker is None else parcel.worker,
+            _comparable(parcel.worker),
         )
 
     def drop(self, chat: bytes, kind: str) -> Work[None]:
@@ -378,7 +378,7 @@ class Outbox:
         rows = yield from every(
             f"SELECT {_COLUMNS} FROM outbox INDEXED BY outbox_sending"  # noqa: S608 - our own words
             " WHERE status = 'sending' AND coalesce(worker, -1) = ? ORDER BY id",
-            -1 if worker is None else worker,
+            _comparable(worker),
         )
         return [self._parcel(row) for row in rows]
 
@@ -405,3 +405,8 @@ class Outbox:
 def outbox_place(chat: bytes) -> str:
     """What a parcel's sealed body is bound to."""
     return f"outbox:{chat.hex()}"
+
+
+def _comparable(worker: int | None) -> int:
+    """A worker as `coalesce(worker, -1)` has it: in SQL no NULL equals another."""
+    return -1 if worker is None else worker

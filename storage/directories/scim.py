@@ -225,7 +225,10 @@ class Scim:
     def _map(
         self, client: AsyncSCIMClient, resource: Json, path: str, template: str, value: str
     ) -> None:
-        """One line of the mapping: an attribute, of an extension or not; empty leaves it out."""
+        """One line of the mapping: an attribute, of an extension or not.
+
+        An empty template leaves it out; one that is empty for this account empties it.
+        """
         urn, _, name = path.rpartition(":")
         attribute = self._attributes(client, urn or USER).get(name.partition(".")[0])
         place = resource.setdefault(urn, {}) if urn else resource
